@@ -1,0 +1,49 @@
+"""The errors of the engine: one root, and a message that says what, which value, and the way out."""
+
+from __future__ import annotations
+
+
+class RMEngineError(Exception):
+    """Root of every error the engine raises on purpose."""
+
+
+class InputError(RMEngineError, ValueError):
+    """A value given by the caller cannot be used.
+
+    Attributes:
+        code: stable machine-readable name of the problem, e.g. ``unknown_element``.
+        field: the field that holds the value, e.g. ``composition``.
+        value: the offending value as text, cut to 80 characters.
+        reason: what is wrong with it.
+        hint: the way out.
+    """
+
+    def __init__(self, code: str, field: str, value: object, reason: str, hint: str) -> None:
+        shown = str(value)
+        self.code = code
+        self.field = field
+        self.value = shown if len(shown) <= 80 else f"{shown[:77]}..."
+        self.reason = reason
+        self.hint = hint
+        super().__init__(f"{field}: {reason} (got {self.value!r}). {hint}")
+
+
+class FileFormatError(InputError):
+    """A structure file does not parse; ``line`` is the 1-based line, or None where the parser gives none."""
+
+    def __init__(self, name: str, reason: str, line: int | None = None) -> None:
+        where = f"line {line}: " if line is not None else ""
+        super().__init__("unreadable_structure_file", "file", name, f"{where}{reason}", "Correct the file and try again.")
+        self.line = line
+
+
+class ModelNotFoundError(RMEngineError):
+    """No checkpoint of that name is to be had."""
+
+
+class CheckpointError(RMEngineError):
+    """A checkpoint is there but cannot be used: another format version, missing or misshapen weights."""
+
+
+class SearchError(RMEngineError):
+    """A random start could not be built within its bounded number of attempts."""

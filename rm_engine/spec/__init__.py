@@ -1,0 +1,17 @@
+"""What a run is: formulas, generation, training, models' cards, limits. Pure Python, no torch."""
+
+from rm_engine.spec.card import ModelCard, PotentialConfig, find_model, list_models, read_card
+from rm_engine.spec.formula import Formula, parse_formula
+from rm_engine.spec.generation import Cell, GenerationSpec
+
+__all__ = [
+    "Cell",
+    "Formula",
+    "GenerationSpec",
+    "ModelCard",
+    "PotentialConfig",
+    "find_model",
+    "list_models",
+    "parse_formula",
+    "read_card",
+]

@@ -1,0 +1,135 @@
+"""Chemical formulas by a linear-time grammar with limits.
+
+``ase.Atoms("Li99999999")`` and friends take a minute or all the memory, so text from outside goes through here only.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from functools import reduce
+from math import gcd
+from typing import Final
+
+from rm_engine.errors import InputError
+from rm_engine.spec.limits import MAX_ATOMS, MAX_ELEMENTS, MAX_FORMULA_LENGTH
+from rm_engine.units import ATOMIC_NUMBERS
+
+_TOKEN: Final = re.compile(r"([A-Z][a-z]?)([1-9][0-9]{0,3})?|(\()|(\))([1-9][0-9]{0,3})?")
+_MAX_DEPTH: Final = 4
+
+
+@dataclass(frozen=True)
+class Formula:
+    """A composition as written: element symbols with their counts, in order of first appearance."""
+
+    counts: tuple[tuple[str, int], ...]
+
+    @property
+    def n_atoms(self) -> int:
+        """Number of atoms in one formula unit."""
+        return sum(count for _, count in self.counts)
+
+    @property
+    def elements(self) -> tuple[str, ...]:
+        """Element symbols, in order of first appearance."""
+        return tuple(symbol for symbol, _ in self.counts)
+
+    @property
+    def chemsys(self) -> str:
+        """The chemical system: symbols in alphabetical order joined by hyphens, e.g. ``Li-S``."""
+        return "-".join(sorted(self.elements))
+
+    @property
+    def reduced(self) -> str:
+        """The formula divided by its greatest common divisor, symbols in alphabetical order, e.g. ``Li1S2`` as ``LiS2``."""
+        divisor = reduce(gcd, (count for _, count in self.counts))
+        return "".join(f"{s}{c // divisor if c > divisor else ''}" for s, c in sorted(self.counts))
+
+    def __mul__(self, units: int) -> Formula:
+        """The formula of ``units`` formula units."""
+        return Formula(tuple((symbol, count * units) for symbol, count in self.counts))
+
+    def atomic_numbers(self) -> list[int]:
+        """Atomic numbers of one formula unit, length ``n_atoms``, atoms of an element side by side."""
+        return [ATOMIC_NUMBERS[symbol] for symbol, count in self.counts for _ in range(count)]
+
+
+def parse_formula(text: str, field: str = "composition") -> Formula:
+    """Parse a formula such as ``LiS2``, ``Li4S8`` or ``Si2(CN2)4``.
+
+    Args:
+        text: element symbols with optional counts, and parentheses.
+        field: name of the input field, for the error.
+
+    Raises:
+        InputError: empty, unparsable, an unknown element, more than 8 elements or 200 atoms.
+    """
+    if not text:
+        raise InputError("empty_formula", field, text, "the formula is empty", "Give a formula such as LiS2.")
+    if len(text) > MAX_FORMULA_LENGTH:
+        raise InputError(
+            "formula_too_long", field, text, f"the formula is longer than {MAX_FORMULA_LENGTH} characters", "Shorten it."
+        )
+    counts = _count_elements(text, field)
+    if len(counts) > MAX_ELEMENTS:
+        raise InputError(
+            "too_many_elements",
+            field,
+            text,
+            f"{len(counts)} elements, at most {MAX_ELEMENTS}",
+            "Use fewer elements.",
+        )
+    formula = Formula(tuple(counts.items()))
+    check_size(formula, text, field)
+    return formula
+
+
+def check_size(formula: Formula, value: object, field: str) -> None:
+    """Raise :class:`InputError` where a cell of this formula would hold more than 200 atoms."""
+    if formula.n_atoms > MAX_ATOMS:
+        raise InputError(
+            "too_many_atoms",
+            field,
+            value,
+            f"{formula.n_atoms} atoms in a cell, at most {MAX_ATOMS}",
+            "Ask for fewer formula units or a smaller formula.",
+        )
+
+
+def _count_elements(text: str, field: str) -> Counter[str]:
+    """Counts of each symbol; a stack of groups, one entry per open parenthesis."""
+    stack: list[Counter[str]] = [Counter()]
+    position = 0
+    while position < len(text):
+        token = _TOKEN.match(text, position)
+        if token is None:
+            raise _unparsable(text, field, f"cannot read character {position + 1}, {text[position]!r}")
+        symbol, count, opening, closing, repeat = token.groups()
+        if symbol:
+            if symbol not in ATOMIC_NUMBERS:
+                raise InputError(
+                    "unknown_element", field, text, f"{symbol!r} is not an element", "Use element symbols such as Li or S."
+                )
+            stack[-1][symbol] += int(count or 1)
+        elif opening:
+            stack.append(Counter())
+            if len(stack) > _MAX_DEPTH + 1:
+                raise _unparsable(text, field, f"parentheses deeper than {_MAX_DEPTH}")
+        elif closing:
+            if len(stack) == 1 or not stack[-1]:
+                raise _unparsable(text, field, "parentheses without a partner or without content")
+            group = stack.pop()
+            for name, number in group.items():
+                stack[-1][name] += number * int(repeat or 1)
+        position = token.end()
+    if len(stack) > 1:
+        raise _unparsable(text, field, "a parenthesis is not closed")
+    return stack[0]
+
+
+def _unparsable(text: str, field: str, reason: str) -> InputError:
+    return InputError(
+        "unparsable_formula", field, text, reason, "Write element symbols and whole numbers, e.g. LiS2 or Si2(CN2)4."
+    )

@@ -1,0 +1,16 @@
+"""Limits on everything a client controls."""
+
+from __future__ import annotations
+
+from typing import Final
+
+MAX_FORMULA_LENGTH: Final = 200
+MAX_ELEMENTS: Final = 8
+MAX_ATOMS: Final = 200
+MAX_SAMPLES: Final = 10_000
+MAX_STEPS: Final = 10_000
+MAX_SEED: Final = 2**53 - 1
+"""The largest integer that JSON readers agree on."""
+
+DEFAULT_MAX_ATOMS: Final = 20
+"""Unless the caller says otherwise, cells are kept at or below this size, that of the training structures."""
