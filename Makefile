@@ -1,0 +1,65 @@
+# Everything one does here. `make setup` comes by itself where it is needed; it wants Python 3.11 or newer and nothing else.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+PIP := $(BIN)/pip --disable-pip-version-check --quiet
+COVERAGE_FLOOR ?= 85
+PYTEST_ARGS ?=
+# One thread per process: on a small machine that is the fastest, and it makes runs comparable.
+export OMP_NUM_THREADS ?= 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up test lint test-slow bench train-diamond train-mp20 lock clean
+
+help:  ## Show what there is
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
+
+setup: $(INSTALLED)  ## Create .venv with everything
+
+$(INSTALLED): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make setup PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install -r requirements.lock
+	$(PIP) install --no-deps -e .
+	@touch $@
+
+demo: $(INSTALLED)  ## Ask the embedded service for LiS2 and Li2S, and watch
+	$(BIN)/rmatch demo
+
+up: $(INSTALLED)  ## Run API, worker and sweeper until Ctrl-C
+	$(BIN)/rmatch up
+
+lint: $(INSTALLED)  ## Format, style, types, import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: lint  ## The gate: lint, then every test but the slow ones, with coverage
+	$(BIN)/pytest -m "not slow" --cov --cov-report=term:skip-covered --cov-fail-under=$(COVERAGE_FLOOR) $(PYTEST_ARGS)
+
+test-slow: $(INSTALLED)  ## Campaigns of minutes: what the models find
+	$(BIN)/pytest -m slow --timeout=7200 $(PYTEST_ARGS)
+
+bench: $(INSTALLED)  ## Speed and size, as ratios within one run
+	$(BIN)/python -m benchmarks
+
+train-diamond: $(INSTALLED)  ## Train the shipped one-structure model again, into runs/
+	$(BIN)/rmatch train diamond --output runs/diamond
+
+train-mp20: $(INSTALLED)  ## Train the shipped MP-20 model again, into runs/; DATA=path of train.csv
+	$(BIN)/rmatch train mp20 --data "$(DATA)" --output runs/mp20
+
+# Versions, not hashes: the CPU and CUDA builds of torch differ, so its local version is cut off as well.
+lock:  ## Renew requirements.lock and requirements-api.lock from pyproject.toml
+	rm -rf build/lock build/lock-api
+	$(PYTHON) -m venv build/lock
+	build/lock/bin/pip install --quiet ".[engine,dev]"
+	build/lock/bin/pip freeze --exclude rmatch | grep -Ev '^(nvidia|cuda|triton)' | sed 's/+.*//' > requirements.lock
+	$(PYTHON) -m venv build/lock-api
+	build/lock-api/bin/pip install --quiet -c requirements.lock .
+	build/lock-api/bin/pip freeze --exclude rmatch > requirements-api.lock
+
+clean:  ## Remove what can be made again; .rmatch, the data of `make up`, stays
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage* htmlcov
