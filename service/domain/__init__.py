@@ -1,0 +1,38 @@
+"""What jobs, chunks, structures and references are. Pure: no SQL, no HTTP, no queue."""
+
+from service.domain.chunks import (
+    AtomsJson,
+    Claim,
+    FailedSample,
+    GeneratedRecord,
+    HullEntry,
+    HullSystem,
+    JobStructure,
+    Match,
+    Progress,
+)
+from service.domain.errors import JobFinishedError, NotFoundError, SandboxError, ServiceError, StoreUnavailableError
+from service.domain.references import Reference
+from service.domain.states import ChunkKind, ChunkState, JobState, LeaseStatus
+
+__all__ = [
+    "AtomsJson",
+    "ChunkKind",
+    "ChunkState",
+    "Claim",
+    "FailedSample",
+    "GeneratedRecord",
+    "HullEntry",
+    "HullSystem",
+    "JobFinishedError",
+    "JobState",
+    "JobStructure",
+    "LeaseStatus",
+    "Match",
+    "NotFoundError",
+    "Progress",
+    "Reference",
+    "SandboxError",
+    "ServiceError",
+    "StoreUnavailableError",
+]

@@ -1,0 +1,38 @@
+"""The errors of the service: one root; the message says what, which value, and the way out."""
+
+from __future__ import annotations
+
+
+class ServiceError(Exception):
+    """Root of every error the service raises on purpose."""
+
+
+class NotFoundError(ServiceError):
+    """There is no job, structure or reference of that id.
+
+    Attributes:
+        kind: what was looked for, e.g. ``job``.
+        key: the id as asked for.
+    """
+
+    def __init__(self, kind: str, key: str) -> None:
+        self.kind = kind
+        self.key = key[:80]
+        super().__init__(f"There is no {kind} {self.key!r}.")
+
+
+class JobFinishedError(ServiceError):
+    """A job that succeeded or failed cannot be cancelled any more."""
+
+    def __init__(self, job_id: str, state: str) -> None:
+        self.job_id = job_id
+        self.state = state
+        super().__init__(f"Job {job_id} has already {state}; only queued and running jobs can be cancelled.")
+
+
+class StoreUnavailableError(ServiceError):
+    """The database does not answer; what was asked can be tried again."""
+
+
+class SandboxError(ServiceError):
+    """The child process that reads an uploaded file broke off: it took too long or too much memory."""

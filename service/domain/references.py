@@ -1,0 +1,40 @@
+"""Known structures, with which results are compared."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from dataclasses import dataclass
+from functools import cached_property
+
+from rm_engine.spec import Formula
+from rm_engine.units import SYMBOLS
+from service.domain.chunks import AtomsJson
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reference:
+    """A known structure.
+
+    Attributes:
+        name: what people call it, e.g. ``lithium sulphide, antifluorite``.
+        atoms: the structure.
+        source: where it comes from: a citation, a file name.
+    """
+
+    name: str
+    atoms: AtomsJson
+    source: str = ""
+
+    @cached_property
+    def formula(self) -> Formula:
+        """The formula of the whole cell, symbols in alphabetical order."""
+        counts = Counter(SYMBOLS[number] for number in self.atoms["numbers"])
+        return Formula(tuple(sorted(counts.items())))
+
+    @cached_property
+    def id(self) -> str:
+        """Hash of the atoms: the same structure is stored once, however often it is added."""
+        content = json.dumps({key: self.atoms[key] for key in sorted(self.atoms)}, separators=(",", ":"))
+        return hashlib.sha256(content.encode()).hexdigest()[:24]

@@ -1,0 +1,27 @@
+"""The use cases: each function is one transaction on a :class:`service.store.Store`."""
+
+from service.jobs.announcement import announce_due_chunks, list_due_chunks, mark_announced
+from service.jobs.lease import claim_chunk, fail_chunk, release_chunk, renew_lease
+from service.jobs.references import add_references, load_references, seed_known_crystals
+from service.jobs.results import load_hull_systems, load_job_structures, record_analysis, record_generated
+from service.jobs.submission import ChunkLimits, cancel_job, submit_job
+
+__all__ = [
+    "ChunkLimits",
+    "add_references",
+    "announce_due_chunks",
+    "cancel_job",
+    "claim_chunk",
+    "fail_chunk",
+    "list_due_chunks",
+    "load_hull_systems",
+    "load_job_structures",
+    "load_references",
+    "mark_announced",
+    "record_analysis",
+    "record_generated",
+    "release_chunk",
+    "renew_lease",
+    "seed_known_crystals",
+    "submit_job",
+]

@@ -1,0 +1,66 @@
+"""Accepting jobs, and calling them off."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rm_engine.spec import GenerationSpec
+from service.domain.errors import JobFinishedError
+from service.domain.ids import new_job_id
+from service.domain.states import TERMINAL_JOB_STATES, JobState
+from service.store import Store
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChunkLimits:
+    """How much relaxes together: enough to keep a worker busy, little enough to lose with it.
+
+    Attributes:
+        max_samples: most samples in a chunk.
+        max_atoms: most atoms in a chunk; a sample that is larger gets a chunk of its own.
+    """
+
+    max_samples: int = 64
+    max_atoms: int = 1280
+
+
+def submit_job(store: Store, spec: GenerationSpec, limits: ChunkLimits = ChunkLimits()) -> str:
+    """Store a job with its chunks, ready to be claimed, and return its id.
+
+    The last chunk is the analysis of the whole job; it waits for the others.
+    """
+    job_id = new_job_id()
+    with store.transaction() as tx:
+        tx.jobs.add(job_id, spec)
+        tx.chunks.add(job_id, split_samples(spec, limits), spec.n)
+    return job_id
+
+
+def cancel_job(store: Store, job_id: str) -> None:
+    """Cancel a job: workers that run its chunks learn of it when they renew their lease. Cancelling twice is the same as once.
+
+    Raises:
+        NotFoundError: no such job.
+        JobFinishedError: the job has succeeded or failed.
+    """
+    with store.transaction() as tx:
+        state = tx.jobs.lock(job_id)
+        if state is JobState.CANCELLED:
+            return
+        if state in TERMINAL_JOB_STATES:
+            raise JobFinishedError(job_id, state)
+        tx.jobs.finish(job_id, JobState.CANCELLED)
+        tx.chunks.cancel_open(job_id)
+
+
+def split_samples(spec: GenerationSpec, limits: ChunkLimits) -> list[range]:
+    """Contiguous ranges of samples, in order, each within the limits."""
+    ranges = []
+    start = n_atoms = 0
+    for sample in range(spec.n):
+        size = spec.formula_of(sample).n_atoms
+        if sample > start and (sample - start >= limits.max_samples or n_atoms + size > limits.max_atoms):
+            ranges.append(range(start, sample))
+            start, n_atoms = sample, 0
+        n_atoms += size
+    return [*ranges, range(start, spec.n)]

@@ -1,0 +1,66 @@
+"""What an operator can set: the only place where the environment (``RMATCH_*``) is read."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Settings of every process. The defaults are the embedded mode: everything in one data directory, no server."""
+
+    model_config = SettingsConfigDict(env_prefix="RMATCH_", frozen=True, extra="forbid")
+
+    data_dir: Path = Field(Path(".rmatch"), description="Where the embedded database and queue live.")
+    database_url: str = Field("", description="SQLAlchemy URL; SQLite in data_dir when empty.")
+    broker_url: str = Field(
+        "", description="Celery broker, filesystem:// or redis://; a folder in data_dir when empty."
+    )
+    models_dir: Path | None = Field(None, description="Models beside the shipped ones: NAME.json and NAME.safetensors.")
+    prepare_database: bool = Field(True, description="Migrate and seed the database when the API starts.")
+
+    host: str = "127.0.0.1"
+    port: int = Field(8000, ge=0, le=65535)
+    max_body_bytes: int = Field(1_000_000, ge=1_000, description="Largest request body.")
+    default_page_size: int = Field(50, ge=1)
+    max_page_size: int = Field(1000, ge=1)
+
+    chunk_max_samples: int = Field(64, ge=1, description="Most samples that relax together.")
+    chunk_max_atoms: int = Field(1280, ge=1, description="Most atoms that relax together; a larger sample goes alone.")
+    max_lost_attempts: int = Field(3, ge=1, description="A chunk whose worker was lost so often fails its job.")
+    lease_seconds: float = Field(30.0, gt=0, description="A worker that is silent for so long has lost its chunk.")
+    sweep_seconds: float = Field(5.0, gt=0, description="How often the sweeper looks for forgotten chunks.")
+    reannounce_seconds: float = Field(
+        15.0, gt=0, description="A chunk nobody took is announced again after this; the wait doubles each time."
+    )
+
+    sandbox_seconds: float = Field(20.0, gt=0, description="Wall and CPU time to read an uploaded file.")
+    sandbox_memory_bytes: int = Field(2 * 1024**3, ge=256 * 1024**2, description="Memory to read an uploaded file.")
+
+    worker_threads: int = Field(1, ge=1, description="CPU threads of a worker's relaxation.")
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    log_format: Literal["console", "json"] = "console"
+
+    @cached_property
+    def resolved_database_url(self) -> str:
+        """``database_url``, or SQLite in the data directory."""
+        return self.database_url or f"sqlite:///{self.data_dir.absolute() / 'rmatch.sqlite3'}"
+
+    @cached_property
+    def resolved_broker_url(self) -> str:
+        """``broker_url``, or a queue of files in the data directory."""
+        return self.broker_url or "filesystem://"
+
+    @cached_property
+    def queue_dir(self) -> Path:
+        """Where the queue of files lives."""
+        return self.data_dir.absolute() / "queue"
+
+    @cached_property
+    def model_directories(self) -> tuple[Path, ...]:
+        """Directories searched for models before the shipped ones."""
+        return () if self.models_dir is None else (self.models_dir,)
