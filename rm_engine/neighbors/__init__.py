@@ -1,0 +1,5 @@
+"""Periodic neighbour lists for batches of structures."""
+
+from rm_engine.neighbors.padded import NeighborList, TooManyNeighborsError, build_neighbor_list, count_images
+
+__all__ = ["NeighborList", "TooManyNeighborsError", "build_neighbor_list", "count_images"]

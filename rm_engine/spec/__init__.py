@@ -3,13 +3,16 @@
 from rm_engine.spec.card import ModelCard, PotentialConfig, find_model, list_models, read_card
 from rm_engine.spec.formula import Formula, parse_formula
 from rm_engine.spec.generation import Cell, GenerationSpec
+from rm_engine.spec.training import NoiseSpec, TrainingSpec
 
 __all__ = [
     "Cell",
     "Formula",
     "GenerationSpec",
     "ModelCard",
+    "NoiseSpec",
     "PotentialConfig",
+    "TrainingSpec",
     "find_model",
     "list_models",
     "parse_formula",

@@ -1,0 +1,54 @@
+"""Energy, forces and stress of a batch from the gradient by neighbour vectors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from rm_engine.neighbors import NeighborList
+from rm_engine.potential.cace import CACE
+from rm_engine.structure import StructureBatch
+
+
+@dataclass(frozen=True)
+class Response:
+    """What a potential answers, in pseudo units.
+
+    Attributes:
+        energies: (n_structures,).
+        forces: (n_atoms, 3), minus the gradient by position.
+        stresses: (n_structures, 3, 3), the gradient by strain over the volume (ASE's sign); zero unless fully periodic.
+    """
+
+    energies: Tensor
+    forces: Tensor
+    stresses: Tensor
+
+
+def evaluate(potential: CACE, batch: StructureBatch, neighbors: NeighborList, *, differentiable: bool = False) -> Response:
+    """Energy, forces and stress of every structure.
+
+    With g_ij = dE/d(r_j - r_i): F_i = sum_j g_ij - sum_j g_ji and V stress = sum_ij (r_j - r_i) (x) g_ij, so that no
+    strain variable is needed and positions need no gradient.
+
+    Args:
+        potential: the potential; all atomic numbers must be among its elements.
+        batch: the structures.
+        neighbors: neighbours within at least the potential's cutoff; what lies beyond it does not count.
+        differentiable: keep the graph, so that the answer can be differentiated by the parameters (training).
+    """
+    vectors = neighbors.displacements(batch, far=2 * potential.config.cutoff)
+    with torch.enable_grad():
+        vectors = vectors.detach().requires_grad_(True)
+        atomic = potential(batch.numbers, batch.numbers[neighbors.index], vectors)
+        (gradient,) = torch.autograd.grad(atomic.sum(), vectors, create_graph=differentiable)
+    energies = batch.sum_over_atoms(atomic if differentiable else atomic.detach())
+    forces = gradient.sum(dim=2).index_add(
+        0, neighbors.index.flatten(), gradient.transpose(1, 2).reshape(-1, 3), alpha=-1
+    )
+    virial = batch.sum_over_atoms(torch.bmm(vectors.detach(), gradient.transpose(1, 2)))
+    volumes = torch.where(batch.is_crystal, batch.volumes, torch.inf)
+    stresses = (virial + virial.transpose(1, 2)) / (2 * volumes[:, None, None])
+    return Response(energies, forces, stresses)

@@ -1,0 +1,31 @@
+"""Radial basis and cutoff."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+
+def cutoff_polynomial(x: Tensor) -> Tensor:
+    """Smooth cutoff in x = r/cutoff: 1 at 0, with value and first derivative 0 at 1 (DimeNet, arXiv:2003.03123, eq. 8, p = 2)."""
+    return 1 + x * x * (-6 + x * (8 - 3 * x))
+
+
+class BesselBasis(nn.Module):
+    """Bessel functions with trainable frequencies, times the cutoff.
+
+    R_n(r) = sqrt(2/cutoff) sin(w_n r)/r f(r/cutoff), with w_n starting at n pi/cutoff.
+    """
+
+    def __init__(self, n_functions: int, cutoff: float) -> None:
+        super().__init__()
+        self.cutoff = cutoff
+        self.frequencies = nn.Parameter(torch.arange(1, n_functions + 1) * (math.pi / cutoff))
+
+    def forward(self, r: Tensor) -> Tensor:
+        """(n_atoms, n_neighbors) distances in Å to (n_atoms, n_functions, n_neighbors); zero beyond the cutoff."""
+        r = r.clamp(max=self.cutoff)
+        envelope = math.sqrt(2 / self.cutoff) * cutoff_polynomial(r / self.cutoff) / r
+        return torch.sin(self.frequencies[:, None] * r[:, None, :]) * envelope[:, None, :]

@@ -1,0 +1,15 @@
+"""Geometry of cells."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def cell_heights(cells: Tensor) -> Tensor:
+    """(n_structures, 3) distances between opposite faces of cells (n_structures, 3, 3), Å; zero for a flat cell."""
+    a, b, c = cells.unbind(dim=-2)
+    faces = torch.stack([torch.linalg.cross(b, c), torch.linalg.cross(c, a), torch.linalg.cross(a, b)], dim=-2)
+    areas = torch.linalg.norm(faces, dim=-1)
+    volumes = (a * faces[..., 0, :]).sum(-1).abs()
+    return volumes[..., None] / areas.clamp(min=torch.finfo(cells.dtype).tiny)

@@ -1,0 +1,207 @@
+"""The training loop."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from ase import Atoms
+from torch import Tensor
+
+from rm_engine.neighbors import NeighborList, build_neighbor_list
+from rm_engine.potential import CACE, evaluate
+from rm_engine.response import NoisyBatch, PseudoResponse, respond, shake
+from rm_engine.spec import TrainingSpec
+from rm_engine.structure import StructureBatch
+from rm_engine.training.dataset import TrainingSet
+
+_TRAINING, _ORDER, _VALIDATION = range(3)
+"""Streams of randomness; each draw is seeded by (seed, stream, count), so that resuming needs no generator state."""
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """Scores of one epoch, in pseudo units.
+
+    Attributes:
+        epoch: epochs done, from 1.
+        learning_rate: at the end of the epoch.
+        loss: mean training loss.
+        force_rmse: root mean square force error of training batches, per component.
+        stress_rmse: the same for stresses of crystals.
+        validation_loss: loss of the averaged weights on held-out structures under noise that stays the same.
+        validation_force_rmse: force error there.
+        validation_stress_rmse: stress error there.
+    """
+
+    epoch: int
+    learning_rate: float
+    loss: float
+    force_rmse: float
+    stress_rmse: float
+    validation_loss: float
+    validation_force_rmse: float
+    validation_stress_rmse: float
+
+
+@dataclass(frozen=True)
+class Example:
+    """A shaken batch, its neighbours and the response to learn."""
+
+    noisy: NoisyBatch
+    neighbors: NeighborList
+    target: PseudoResponse
+
+
+@dataclass(frozen=True)
+class Errors:
+    """Sums of squared errors over ``n_forces`` force and ``n_stresses`` stress components."""
+
+    force: Tensor
+    stress: Tensor
+    n_forces: int
+    n_stresses: int
+
+    def loss(self, spec: TrainingSpec) -> Tensor:
+        """The loss, eq. 12, with means in place of sums."""
+        return (
+            spec.force_weight * self.force / max(1, self.n_forces)
+            + spec.stress_weight * self.stress / max(1, self.n_stresses)
+        )
+
+
+class Trainer:
+    """Everything that changes during training: weights, their average, the optimiser and the count of steps.
+
+    Attributes:
+        potential: the potential in training.
+        average: exponential moving average of its weights; what is validated and kept.
+        n_steps: optimiser steps done.
+        records: scores of the epochs done.
+    """
+
+    def __init__(
+        self, spec: TrainingSpec, training: Sequence[Atoms], validation: Sequence[Atoms], device: torch.device | str = "cpu"
+    ) -> None:
+        self.spec = spec
+        self.training_set = TrainingSet.from_atoms(training, smallest_cell=spec.noise.smallest_cell, device=device)
+        self.validation_set = TrainingSet.from_atoms(validation, smallest_cell=spec.noise.smallest_cell, device=device)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(spec.seed)
+            self.potential = CACE(spec.potential).to(device)
+        self.average = copy.deepcopy(self.potential)
+        self.optimizer = torch.optim.AdamW(
+            self.potential.parameters(), lr=spec.learning_rate, weight_decay=spec.weight_decay, foreach=True
+        )
+        self.n_steps = 0
+        self.records: list[EpochRecord] = []
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimiser steps in an epoch."""
+        return math.ceil(len(self.training_set) / self.spec.batch_size)
+
+    def run(self, on_step: Callable[[int, float], None] | None = None) -> Iterator[EpochRecord]:
+        """Train to the end, epoch by epoch, from wherever the state stands.
+
+        Args:
+            on_step: called with the number of steps done and the loss after every step.
+        """
+        for epoch in range(len(self.records), self.spec.n_epochs):
+            record = self._run_epoch(epoch, on_step)
+            self.records.append(record)
+            yield record
+
+    def _run_epoch(self, epoch: int, on_step: Callable[[int, float], None] | None) -> EpochRecord:
+        total = []
+        losses = []
+        for batch in self.training_set.batches(self.spec.batch_size, (self.spec.seed, _ORDER, epoch)):
+            errors, loss = self.step(batch)
+            total.append(errors)
+            losses.append(loss)
+            if on_step is not None:
+                on_step(self.n_steps, loss)
+        force, stress = _root_mean_squares(total)
+        held_out = self.validate()
+        v_force, v_stress = _root_mean_squares(held_out)
+        return EpochRecord(
+            epoch=epoch + 1,
+            learning_rate=self.learning_rate(),
+            loss=float(np.mean(losses)),
+            force_rmse=force,
+            stress_rmse=stress,
+            validation_loss=float(np.mean([float(errors.loss(self.spec)) for errors in held_out])) if held_out else math.nan,
+            validation_force_rmse=v_force,
+            validation_stress_rmse=v_stress,
+        )
+
+    def step(self, batch: StructureBatch) -> tuple[Errors, float]:
+        """One optimiser step on fresh noise; the errors before it, and the loss."""
+        example = self.draw(batch, _TRAINING, self.n_steps)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.learning_rate()
+        errors = self.errors_of(self.potential, example, differentiable=True)
+        loss = errors.loss(self.spec)
+        self.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.potential.parameters(), self.spec.gradient_norm)
+        self.optimizer.step()
+        self.n_steps += 1
+        self._update_average()
+        return Errors(errors.force.detach(), errors.stress.detach(), errors.n_forces, errors.n_stresses), float(loss.detach())
+
+    def validate(self) -> list[Errors]:
+        """Errors of the averaged weights on the held-out structures, batch by batch, under the same noise each time."""
+        batches = self.validation_set.batches(self.spec.batch_size, (self.spec.seed, _ORDER, 0)) if len(self.validation_set) else ()
+        return [
+            self.errors_of(self.average, self.draw(batch, _VALIDATION, count)) for count, batch in enumerate(batches)
+        ]
+
+    def draw(self, batch: StructureBatch, stream: int, count: int) -> Example:
+        """Shake a batch with the noise number ``count`` of a stream."""
+        state = np.random.SeedSequence((self.spec.seed, stream, count)).generate_state(1, np.uint64)[0]
+        generator = torch.Generator().manual_seed(int(state >> np.uint64(1)))
+        noisy = shake(batch, self.spec.noise, generator)
+        neighbors = build_neighbor_list(noisy.batch, self.spec.potential.cutoff)
+        return Example(noisy, neighbors, respond(noisy, neighbors, self.spec.noise))
+
+    def errors_of(self, potential: CACE, example: Example, *, differentiable: bool = False) -> Errors:
+        """Squared errors of a potential on an example."""
+        batch = example.noisy.batch
+        response = evaluate(potential, batch, example.neighbors, differentiable=differentiable)
+        crystals = batch.is_crystal[:, None, None]
+        stress = torch.where(crystals, response.stresses - example.target.stresses, 0.0)
+        return Errors(
+            force=(response.forces - example.target.forces).square().sum(),
+            stress=stress.square().sum(),
+            n_forces=3 * batch.n_atoms,
+            n_stresses=9 * int(batch.is_crystal.sum()),
+        )
+
+    def learning_rate(self) -> float:
+        """Learning rate of the next step: a linear rise, then half a cosine."""
+        spec = self.spec
+        progress = self.n_steps / max(1, spec.n_epochs * self.steps_per_epoch)
+        if progress < spec.warmup:
+            return spec.learning_rate * max(progress, 1e-3) / spec.warmup
+        fall = (progress - spec.warmup) / (1 - spec.warmup)
+        cosine = (1 + math.cos(math.pi * min(1.0, fall))) / 2
+        return spec.learning_rate * (spec.final_rate + (1 - spec.final_rate) * cosine)
+
+    def _update_average(self) -> None:
+        """Move the average; early on with a shorter memory, so that the initial weights do not linger."""
+        decay = min(self.spec.ema_decay, (1 + self.n_steps) / (10 + self.n_steps))
+        with torch.no_grad():
+            average, current = list(self.average.parameters()), list(self.potential.parameters())
+            torch._foreach_lerp_(average, current, 1 - decay)  # noqa: SLF001  # the fused form is ten times faster
+
+
+def _root_mean_squares(errors: Sequence[Errors]) -> tuple[float, float]:
+    """Force and stress error per component over all batches; NaN where there was none."""
+    force = float(sum(e.force for e in errors)), sum(e.n_forces for e in errors)
+    stress = float(sum(e.stress for e in errors)), sum(e.n_stresses for e in errors)
+    return tuple(math.sqrt(total / n) if n else math.nan for total, n in (force, stress))  # type: ignore[return-value]
