@@ -1,0 +1,1 @@
+"""Figures drawn from the results of the engine. Needs matplotlib."""

@@ -1,0 +1,53 @@
+"""What a structure file gives: structures with the values that stood beside them, within limits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rm_engine.errors import FileFormatError
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+
+@dataclass(frozen=True)
+class FileLimits:
+    """Bounds on what is read from one file.
+
+    Attributes:
+        max_bytes: size of the text after decompression.
+        max_frames: number of structures.
+        max_atoms: number of atoms in one structure.
+    """
+
+    max_bytes: int = 2**30
+    max_frames: int = 1_000_000
+    max_atoms: int = 2000
+
+
+@dataclass(frozen=True)
+class StoredStructure:
+    """One structure of a file.
+
+    Attributes:
+        name: its identifier in the file (``material_id`` or ``name``), else the file's name and its place in it.
+        atoms: the structure, lengths in Å.
+        info: the other values that the file gives for it.
+    """
+
+    name: str
+    atoms: Atoms
+    info: dict[str, Any]
+
+
+def check_size(n_atoms: int, limits: FileLimits, name: str, line: int | None = None) -> None:
+    """Raise :class:`FileFormatError` unless a structure holds at least one atom and at most the limit."""
+    if not 1 <= n_atoms <= limits.max_atoms:
+        raise FileFormatError(name, f"{n_atoms} atoms in a structure, 1 to {limits.max_atoms} can be read", line)
+
+
+def check_cell(atoms: Atoms, name: str, line: int | None = None) -> None:
+    """Raise :class:`FileFormatError` where periodic atoms have a cell without volume."""
+    if atoms.pbc.any() and not atoms.cell.volume > 1e-3:  # also refuses NaN
+        raise FileFormatError(name, "a periodic structure needs three cell vectors that do not lie in one plane", line)
