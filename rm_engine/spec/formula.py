@@ -47,6 +47,10 @@ class Formula:
         divisor = reduce(gcd, (count for _, count in self.counts))
         return "".join(f"{s}{c // divisor if c > divisor else ''}" for s, c in sorted(self.counts))
 
+    def __str__(self) -> str:
+        """The formula as text, e.g. ``Li4S8``."""
+        return "".join(f"{symbol}{count if count > 1 else ''}" for symbol, count in self.counts)
+
     def __mul__(self, units: int) -> Formula:
         """The formula of ``units`` formula units."""
         return Formula(tuple((symbol, count * units) for symbol, count in self.counts))
@@ -70,7 +74,11 @@ def parse_formula(text: str, field: str = "composition") -> Formula:
         raise InputError("empty_formula", field, text, "the formula is empty", "Give a formula such as LiS2.")
     if len(text) > MAX_FORMULA_LENGTH:
         raise InputError(
-            "formula_too_long", field, text, f"the formula is longer than {MAX_FORMULA_LENGTH} characters", "Shorten it."
+            "formula_too_long",
+            field,
+            text,
+            f"the formula is longer than {MAX_FORMULA_LENGTH} characters",
+            "Shorten it.",
         )
     counts = _count_elements(text, field)
     if len(counts) > MAX_ELEMENTS:
@@ -110,7 +118,11 @@ def _count_elements(text: str, field: str) -> Counter[str]:
         if symbol:
             if symbol not in ATOMIC_NUMBERS:
                 raise InputError(
-                    "unknown_element", field, text, f"{symbol!r} is not an element", "Use element symbols such as Li or S."
+                    "unknown_element",
+                    field,
+                    text,
+                    f"{symbol!r} is not an element",
+                    "Use element symbols such as Li or S.",
                 )
             stack[-1][symbol] += int(count or 1)
         elif opening:

@@ -35,6 +35,8 @@ class Reference:
 
     @cached_property
     def id(self) -> str:
-        """Hash of the atoms: the same structure is stored once, however often it is added."""
-        content = json.dumps({key: self.atoms[key] for key in sorted(self.atoms)}, separators=(",", ":"))
+        """Hash of the atoms, lengths to 1e-6 Å: the same structure is stored once, however often it is added."""
+        atoms = self.atoms
+        lengths = [[round(x, 6) + 0.0 for x in row] for row in (*atoms["cell"], *atoms["positions"])]  # + 0.0: no -0.0
+        content = json.dumps([atoms["numbers"], lengths, atoms["periodic"]], separators=(",", ":"))
         return hashlib.sha256(content.encode()).hexdigest()[:24]

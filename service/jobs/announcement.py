@@ -14,7 +14,7 @@ def list_due_chunks(store: Store, *, job_id: str | None = None, limit: int = 100
 
 
 def mark_announced(store: Store, chunk_ids: Sequence[str], reannounce_seconds: float) -> None:
-    """Note that messages were sent: a chunk still open after ``reannounce_seconds`` is due again, the next time after twice that."""
+    """Note that messages were sent: a chunk nobody takes is due again after ``reannounce_seconds``, then twice that."""
     with store.transaction() as tx:
         tx.chunks.mark_announced(chunk_ids, reannounce_seconds)
 

@@ -1,7 +1,7 @@
 """Who may run a chunk: leases, taken by compare-and-set, and lost by silence.
 
-A claim carries the attempt number; every write of a worker is fenced by it, so a worker that was thought dead and comes back
-can change nothing. Chunks are at least once run and exactly once recorded.
+A claim carries the attempt number; every write of a worker is fenced by it, so a worker that was thought dead and comes
+back can change nothing. Chunks are at least once run and exactly once recorded.
 """
 
 from __future__ import annotations
@@ -43,16 +43,16 @@ def claim_chunk(
             stop=taken.stop,
         )
         if taken.lost_attempts >= max_lost_attempts:
-            fail_claimed(
-                tx, claim, f"The workers that ran samples {taken.samples} were lost {taken.lost_attempts} times."
-            )
+            samples = f"samples {taken.start} to {taken.stop - 1}"
+            cause = f"Workers that ran {samples} were lost {taken.lost_attempts} times."
+            fail_claimed(tx, claim, cause)
             return None
         tx.jobs.start(job.id)
         return claim
 
 
-def renew_lease(store: Store, claim: Claim, lease_seconds: float, progress: Progress = Progress()) -> LeaseStatus:
-    """Extend a lease by ``lease_seconds`` from now and store how far the chunk is; anything but ``held`` means: stop."""
+def renew_lease(store: Store, claim: Claim, lease_seconds: float, progress: Progress) -> LeaseStatus:
+    """Extend a lease to ``lease_seconds`` from now and store how far the chunk is; all but ``held`` means: stop."""
     with store.transaction() as tx:
         if tx.chunks.renew(claim, lease_seconds, progress):
             return LeaseStatus.HELD

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable
-from importlib.resources import files
+from pathlib import Path
+from typing import Final
 
+from rm_engine.files import read_crystals, to_json
 from service.domain import Reference
 from service.store import Store
+
+KNOWN_CRYSTALS: Final = Path(__file__).parent.parent / "data" / "known_crystals.json"
 
 
 def add_references(store: Store, references: Iterable[Reference]) -> list[str]:
@@ -22,7 +25,11 @@ def load_references(store: Store, reduced_formulas: Collection[str]) -> list[Ref
         return tx.references.of_formulas(reduced_formulas)
 
 
-def seed_known_crystals(store: Store) -> list[str]:
-    """Add the well-known crystals that come with the package."""
-    text = files("service").joinpath("data/known_crystals.json").read_text(encoding="utf-8")
-    return add_references(store, [Reference(**item) for item in json.loads(text)])
+def seed_known_crystals(store: Store) -> None:
+    """Add the well-known crystals that come with the package, as far as they are missing."""
+    crystals = read_crystals(KNOWN_CRYSTALS)
+    with store.reading() as tx:
+        stored = tx.references.titles({crystal.name for crystal in crystals})
+    missing = [crystal for crystal in crystals if (crystal.name, crystal.source) not in stored]
+    if missing:
+        add_references(store, [Reference(name=c.name, atoms=to_json(c.to_atoms()), source=c.source) for c in missing])

@@ -71,9 +71,9 @@ def record_analysis(
     Args:
         store: the database.
         claim: the claim on the analysis.
-        duplicates: for each structure of the job, the structure it is a duplicate of, or None when it is the first of its kind.
-        hull: pseudo energy above the hull per atom of every member of the hull systems. Structures are only ever added, so a
-            hull only ever sinks: of two analyses that overlapped the larger distance is right, and that one is kept.
+        duplicates: for each structure of the job, the one it is a duplicate of, or None for the first of its kind.
+        hull: pseudo energy above the hull per atom of every member of the hull systems. Structures are only ever added,
+            so a hull only ever sinks: of two analyses that overlap the larger distance is right, and that one is kept.
 
     Returns:
         False, and nothing is written, when the claim holds no more.

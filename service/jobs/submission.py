@@ -24,7 +24,10 @@ class ChunkLimits:
     max_atoms: int = 1280
 
 
-def submit_job(store: Store, spec: GenerationSpec, limits: ChunkLimits = ChunkLimits()) -> str:
+DEFAULT_LIMITS = ChunkLimits()
+
+
+def submit_job(store: Store, spec: GenerationSpec, limits: ChunkLimits = DEFAULT_LIMITS) -> str:
     """Store a job with its chunks, ready to be claimed, and return its id.
 
     The last chunk is the analysis of the whole job; it waits for the others.
@@ -37,7 +40,7 @@ def submit_job(store: Store, spec: GenerationSpec, limits: ChunkLimits = ChunkLi
 
 
 def cancel_job(store: Store, job_id: str) -> None:
-    """Cancel a job: workers that run its chunks learn of it when they renew their lease. Cancelling twice is the same as once.
+    """Cancel a job: workers that run its chunks learn of it at their next renewal. Cancelling again changes nothing.
 
     Raises:
         NotFoundError: no such job.

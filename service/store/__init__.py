@@ -1,0 +1,5 @@
+"""The SQL database: the one place that knows SQL."""
+
+from service.store.store import Store, Transaction
+
+__all__ = ["Store", "Transaction"]

@@ -1,0 +1,160 @@
+"""What users see of jobs, structures and references."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Generic, TypeVar
+
+from service.domain.chunks import AtomsJson
+from service.domain.states import JobState
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class Page(Generic[Item]):
+    """Some items of a list, and the key of the last one where there are more.
+
+    Attributes:
+        items: in the order of the list.
+        next_key: what the next page begins after; None on the last page.
+    """
+
+    items: list[Item]
+    next_key: list[Any] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobCounts:
+    """Samples of a job by what became of them. All but ``finished`` count what is stored.
+
+    Attributes:
+        requested: samples asked for.
+        finished: samples that are done with, those of running chunks included.
+        generated: structures stored.
+        converged: structures whose relaxation converged.
+        failed: samples that gave no structure.
+        matched: structures that are the same as a known one.
+        unique: structures that are no duplicates; None until the analysis is done.
+    """
+
+    requested: int
+    finished: int
+    generated: int
+    converged: int
+    failed: int
+    matched: int
+    unique: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobView:
+    """A job: its state, run, counts, and ``progress`` from 0 to 1."""
+
+    id: str
+    state: JobState
+    spec: Mapping[str, Any]
+    error: str | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    counts: JobCounts
+    progress: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class MatchView:
+    """A known structure that a structure is the same as; ``rms`` in units of (volume per atom)^(1/3)."""
+
+    reference: str
+    name: str
+    formula: str
+    rms: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class StructureView:
+    """A structure, without its atoms in lists. ``duplicate_of`` is None for the first of its kind."""
+
+    id: str
+    job_id: str
+    sample: int
+    model: str
+    formula: str
+    reduced_formula: str
+    chemsys: str
+    n_atoms: int
+    pseudo_energy_per_atom: float
+    energy_above_hull: float | None
+    converged: bool
+    n_steps: int
+    space_group_number: int | None
+    space_group_symbol: str | None
+    representative_id: str | None
+    created_at: datetime
+    matches: tuple[MatchView, ...] = ()
+    atoms: AtomsJson | None = None
+
+    @property
+    def duplicate_of(self) -> str | None:
+        """Id of the structure that this one is a duplicate of."""
+        return None if self.representative_id == self.id else self.representative_id
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReferenceView:
+    """A known structure, without its atoms."""
+
+    id: str
+    name: str
+    source: str
+    formula: str
+    chemsys: str
+    n_atoms: int
+    created_at: datetime
+
+
+class StructureOrder(StrEnum):
+    """What lists of structures may be sorted by."""
+
+    ENERGY = "energy"
+    ENERGY_ABOVE_HULL = "energy_above_hull"
+    CREATED = "created"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StructureQuery:
+    """Which structures to list, and in which order; None does not filter.
+
+    Attributes:
+        reduced_formula: composition, reduced.
+        chemsys: exactly these elements, e.g. ``Li-S``.
+        elements: at least these elements.
+        job: id of the job.
+        model: name of the model.
+        converged: whether the relaxation converged.
+        unique: no duplicates (or only duplicates); structures not analysed yet are neither.
+        matched: the same as a known structure, or not.
+        energy_above_hull_max: largest pseudo energy above the hull, per atom.
+        order: what to sort by.
+        descending: largest first.
+        after: key of the last item of the page before.
+        limit: length of a page.
+    """
+
+    reduced_formula: str | None = None
+    chemsys: str | None = None
+    elements: tuple[str, ...] = field(default=())
+    job: str | None = None
+    model: str | None = None
+    converged: bool | None = None
+    unique: bool | None = None
+    matched: bool | None = None
+    energy_above_hull_max: float | None = None
+    order: StructureOrder = StructureOrder.CREATED
+    descending: bool = True
+    after: tuple[Any, ...] | None = None
+    limit: int = 50

@@ -1,0 +1,66 @@
+"""Connections: SQLite in WAL mode with one writer at a time, or PostgreSQL through psycopg 3."""
+
+from __future__ import annotations
+
+import sqlite3
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, func, make_url, select
+from sqlalchemy.pool import ConnectionPoolEntry
+
+_POOL_SIZE = 20
+_WAIT_SECONDS = 5
+_SQLITE_BUSY_MILLISECONDS = 30_000
+
+
+def make_engine(database_url: str) -> Engine:
+    """A pool of connections. The directory of an SQLite file is made where it is missing."""
+    url = make_url(database_url)
+    if url.get_backend_name() != "sqlite":
+        return create_engine(
+            url,
+            pool_size=_POOL_SIZE,
+            pool_timeout=_WAIT_SECONDS,
+            pool_pre_ping=True,
+            connect_args={"connect_timeout": _WAIT_SECONDS},
+        )
+    if url.database:
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    # isolation_level None: the driver must not begin transactions of its own, see _begin
+    engine = create_engine(
+        url, pool_size=_POOL_SIZE, pool_timeout=_WAIT_SECONDS, connect_args={"isolation_level": None}
+    )
+    event.listen(engine, "connect", _configure_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def for_writing(engine: Engine) -> Engine:
+    """The same pool, for transactions that will write.
+
+    SQLite takes the write lock at the beginning: a reader that turns writer half-way fails at once where another has
+    written in between, whatever the busy timeout.
+    """
+    return engine.execution_options(sqlite_begin="BEGIN IMMEDIATE")
+
+
+def read_clock(connection: Connection) -> datetime:
+    """The time in UTC, by the database server's clock where there is one: leases do not depend on workers' clocks."""
+    if connection.dialect.name == "sqlite":
+        return datetime.now(UTC)
+    now: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
+    return now.astimezone(UTC)
+
+
+def _configure_sqlite(connection: sqlite3.Connection, _record: ConnectionPoolEntry) -> None:
+    connection.execute(f"PRAGMA busy_timeout = {_SQLITE_BUSY_MILLISECONDS}")
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    options: dict[str, Any] = dict(connection.get_execution_options())
+    connection.exec_driver_sql(options.get("sqlite_begin", "BEGIN"))

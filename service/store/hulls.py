@@ -1,0 +1,72 @@
+"""The pseudo hulls: one per model and chemical system, of converged crystals only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import combinations
+
+from sqlalchemy import Connection, and_, bindparam, func, or_, select, update
+
+from service.domain import HullEntry, HullSystem
+from service.store.tables import chemical_system_elements, structures
+
+
+@dataclass(frozen=True)
+class HullRepository:
+    """Hulls within one transaction."""
+
+    connection: Connection
+
+    def systems_above(self, chemsys: str, model: str) -> list[HullSystem]:
+        """The stored chemical systems that contain ``chemsys``, itself included, each with the crystals of its hull."""
+        systems = [self._load(name, model) for name in _names_containing(self.connection, chemsys)]
+        return [system for system in systems if system.members]
+
+    def raise_distances(self, distances: Mapping[str, float]) -> None:
+        """Store pseudo energies above the hull per atom, where they are larger than what is stored.
+
+        In the order of ids, so that two analyses that touch the same rows cannot deadlock.
+        """
+        distance = structures.c.energy_above_hull
+        rows = [{"key": key, "distance": value} for key, value in sorted(distances.items())]
+        if rows:
+            is_larger = or_(distance.is_(None), distance < bindparam("distance"))
+            statement = update(structures).where(structures.c.id == bindparam("key"), is_larger)
+            self.connection.execute(statement.values(energy_above_hull=bindparam("distance")), rows)
+
+    def _load(self, chemsys: str, model: str) -> HullSystem:
+        columns = structures.c
+        on_hull = and_(columns.model == model, columns.is_crystal, columns.converged)
+        query = select(columns.id, columns.formula, columns.pseudo_energy_per_atom)
+        order = func.row_number().over(
+            partition_by=columns.reduced_formula, order_by=(columns.pseudo_energy_per_atom, columns.id)
+        )
+        ranked = query.add_columns(order.label("place")).where(on_hull, columns.chemsys.in_(_proper_subsets(chemsys)))
+        lowest = ranked.subquery()
+        members = self.connection.execute(query.where(on_hull, columns.chemsys == chemsys).order_by(columns.id))
+        subsystems = self.connection.execute(
+            select(lowest.c.id, lowest.c.formula, lowest.c.pseudo_energy_per_atom).where(lowest.c.place == 1)
+        )
+        return HullSystem(
+            chemsys=chemsys,
+            members=tuple(_entry(*row) for row in members),
+            subsystems=tuple(_entry(*row) for row in subsystems),
+        )
+
+
+def _entry(structure_id: str, formula: str, energy: float) -> HullEntry:
+    return HullEntry(structure_id=structure_id, formula=formula, pseudo_energy_per_atom=energy)
+
+
+def _names_containing(connection: Connection, chemsys: str) -> list[str]:
+    symbols = chemsys.split("-")
+    table = chemical_system_elements.c
+    query = select(table.chemsys).where(table.symbol.in_(symbols)).group_by(table.chemsys)
+    return list(connection.scalars(query.having(func.count() == len(symbols)).order_by(table.chemsys)))
+
+
+def _proper_subsets(chemsys: str) -> list[str]:
+    """Names of the systems with some of the elements; at most 254, as a formula has at most eight."""
+    symbols = chemsys.split("-")
+    return ["-".join(subset) for size in range(1, len(symbols)) for subset in combinations(symbols, size)]

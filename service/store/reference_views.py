@@ -1,0 +1,35 @@
+"""References as users see them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Connection, select
+
+from service.domain.views import Page, ReferenceView
+from service.store.tables import references
+
+_VIEW_COLUMNS: Final = [references.c[name] for name in ReferenceView.__dataclass_fields__]
+
+
+@dataclass(frozen=True)
+class ReferenceViews:
+    """Reads references within one transaction."""
+
+    connection: Connection
+
+    def search(
+        self, reduced_formula: str | None, chemsys: str | None, after: str | None, limit: int
+    ) -> Page[ReferenceView]:
+        """References in the order of their ids, optionally of one composition or chemical system."""
+        columns = references.c
+        query = select(*_VIEW_COLUMNS).order_by(columns.id).limit(limit + 1)
+        for column, value in ((columns.reduced_formula, reduced_formula), (columns.chemsys, chemsys)):
+            if value is not None:
+                query = query.where(column == value)
+        if after is not None:
+            query = query.where(columns.id > after)
+        rows = self.connection.execute(query).mappings().all()
+        items = [ReferenceView(**row) for row in rows[:limit]]
+        return Page(items, [items[-1].id] if len(rows) > limit else None)

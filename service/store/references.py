@@ -1,0 +1,59 @@
+"""The references table."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from service.domain import Reference
+from service.store.engine import read_clock
+from service.store.tables import references
+from service.store.upsert import insert_or_ignore
+
+
+@dataclass(frozen=True)
+class ReferenceRepository:
+    """References within one transaction."""
+
+    connection: Connection
+
+    def add(self, items: Iterable[Reference]) -> list[str]:
+        """Store references that are not there yet; returns the ids of all."""
+        now = read_clock(self.connection)
+        rows = [_row(item, now) for item in items]
+        insert_or_ignore(self.connection, references, sorted(rows, key=lambda row: row["id"]))
+        return [row["id"] for row in rows]
+
+    def of_formulas(self, reduced_formulas: Collection[str]) -> list[Reference]:
+        """The references of these reduced formulas."""
+        columns = references.c
+        query = (
+            select(columns.name, columns.atoms, columns.source)
+            .where(columns.reduced_formula.in_(reduced_formulas))
+            .order_by(columns.id)
+        )
+        return [Reference(**row) for row in self.connection.execute(query).mappings()]
+
+    def titles(self, names: Collection[str]) -> set[tuple[str, str]]:
+        """(name, source) of the references of these names."""
+        query = select(references.c.name, references.c.source).where(references.c.name.in_(names))
+        return {(name, source) for name, source in self.connection.execute(query)}
+
+
+def _row(item: Reference, now: datetime) -> dict[str, Any]:
+    formula = item.formula
+    return {
+        "id": item.id,
+        "name": item.name,
+        "source": item.source,
+        "formula": str(formula),
+        "reduced_formula": formula.reduced,
+        "chemsys": formula.chemsys,
+        "n_atoms": formula.n_atoms,
+        "atoms": dict(item.atoms),
+        "created_at": now,
+    }

@@ -1,0 +1,121 @@
+"""Structures as users see them: filters, orders, pages."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, exists, func, or_, select
+
+from service.domain import NotFoundError
+from service.domain.views import MatchView, Page, StructureOrder, StructureQuery, StructureView
+from service.store.tables import chemical_system_elements, matches, references, structures
+
+_VIEW_COLUMNS: Final = [
+    structures.c[name]
+    for name in StructureView.__dataclass_fields__
+    if name not in ("matches", "atoms")
+]  # fmt: skip
+_ORDER_COLUMNS: Final[dict[StructureOrder, ColumnElement[Any]]] = {
+    StructureOrder.ENERGY: structures.c.pseudo_energy_per_atom,
+    StructureOrder.ENERGY_ABOVE_HULL: structures.c.energy_above_hull,
+    StructureOrder.CREATED: structures.c.id,
+}
+
+
+@dataclass(frozen=True)
+class StructureViews:
+    """Reads structures within one transaction."""
+
+    connection: Connection
+
+    def get(self, structure_id: str) -> StructureView:
+        """One structure with its atoms.
+
+        Raises:
+            NotFoundError: no such structure.
+        """
+        query = select(*_VIEW_COLUMNS, structures.c.atoms).where(structures.c.id == structure_id)
+        views = self._views(self.connection.execute(query).mappings().all())
+        if not views:
+            raise NotFoundError("structure", structure_id)
+        return views[0]
+
+    def search(self, query: StructureQuery) -> Page[StructureView]:
+        """The page of structures that a query asks for.
+
+        Pages are cut by key, not by number: what is added meanwhile neither repeats nor hides what was there.
+        """
+        column = _ORDER_COLUMNS[query.order]
+        statement = select(*_VIEW_COLUMNS).where(*_filters(query)).limit(query.limit + 1)
+        rows = self.connection.execute(_in_order(statement, column, query)).mappings().all()
+        page = rows[: query.limit]
+        next_key = [page[-1][column], page[-1]["id"]] if len(rows) > query.limit else None
+        return Page(self._views(page), next_key)
+
+    def _views(self, rows: Sequence[RowMapping]) -> list[StructureView]:
+        found = self._matches([row["id"] for row in rows])
+        return [StructureView(**row, matches=tuple(found[row["id"]])) for row in rows]
+
+    def _matches(self, ids: Sequence[str]) -> dict[str, list[MatchView]]:
+        query = (
+            select(matches.c.structure_id, references.c.id, references.c.name, references.c.formula, matches.c.rms)
+            .join(references, references.c.id == matches.c.reference_id)
+            .where(matches.c.structure_id.in_(ids))
+            .order_by(matches.c.rms, references.c.id)
+        )
+        found: dict[str, list[MatchView]] = defaultdict(list)
+        for structure_id, reference, name, formula, rms in self.connection.execute(query):
+            found[structure_id].append(MatchView(reference=reference, name=name, formula=formula, rms=rms))
+        return found
+
+
+def _filters(query: StructureQuery) -> Iterator[ColumnElement[bool]]:
+    columns = structures.c
+    for column, value in (
+        (columns.reduced_formula, query.reduced_formula),
+        (columns.chemsys, query.chemsys),
+        (columns.job_id, query.job),
+        (columns.model, query.model),
+    ):
+        if value is not None:
+            yield column == value
+    if query.converged is not None:
+        yield columns.converged.is_(query.converged)
+    if query.elements:
+        yield columns.chemsys.in_(_systems_with(query.elements))
+    if query.unique is not None:
+        yield (columns.representative_id == columns.id) if query.unique else (columns.representative_id != columns.id)
+    if query.matched is not None:
+        is_matched = exists().where(matches.c.structure_id == columns.id)
+        yield is_matched if query.matched else ~is_matched
+    if query.energy_above_hull_max is not None:
+        yield columns.energy_above_hull <= query.energy_above_hull_max
+
+
+def _systems_with(elements: tuple[str, ...]) -> Select[tuple[str]]:
+    table = chemical_system_elements.c
+    query = select(table.chemsys).where(table.symbol.in_(elements)).group_by(table.chemsys)
+    return query.having(func.count() == len(elements))
+
+
+def _in_order(statement: Select[Any], column: ColumnElement[Any], query: StructureQuery) -> Select[Any]:
+    """Sort by (column, id), what has no value last, and begin after the key of the page before."""
+    identity = structures.c.id
+    if query.after is not None:
+        statement = statement.where(_is_after(column, query.after, descending=query.descending))
+    if query.descending:
+        return statement.order_by(column.desc().nulls_last(), identity.desc())
+    return statement.order_by(column.asc().nulls_last(), identity.asc())
+
+
+def _is_after(column: ColumnElement[Any], key: tuple[Any, ...], *, descending: bool) -> ColumnElement[bool]:
+    value, last_id = key
+    identity = structures.c.id
+    is_later_id = identity < last_id if descending else identity > last_id
+    if value is None:
+        return and_(column.is_(None), is_later_id)
+    is_later = column < value if descending else column > value
+    return or_(is_later, and_(column == value, is_later_id), column.is_(None))

@@ -1,0 +1,92 @@
+"""Writing structures, and what the search for duplicates reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, func, select, update
+
+from service.domain import Claim, FailedSample, GeneratedRecord, JobStructure
+from service.domain.ids import structure_id_of
+from service.store.engine import read_clock
+from service.store.tables import failed_samples, matches, structures
+
+
+@dataclass(frozen=True)
+class StructureRepository:
+    """Structures within one transaction."""
+
+    connection: Connection
+
+    def add(self, claim: Claim, records: Sequence[GeneratedRecord], failures: Sequence[FailedSample]) -> None:
+        """Store the results of a chunk."""
+        now = read_clock(self.connection)
+        found = [
+            {"structure_id": structure_id_of(claim.job_id, record.sample), "reference_id": m.reference_id, "rms": m.rms}
+            for record in records
+            for m in record.matches
+        ]
+        failed = [{"job_id": claim.job_id, "sample": f.sample, "reason": f.reason} for f in failures]
+        for table, rows in (
+            (structures, [_row(claim, record, now) for record in records]),
+            (matches, found),
+            (failed_samples, failed),
+        ):
+            if rows:
+                self.connection.execute(table.insert(), rows)
+
+    def of_job(self, job_id: str) -> list[JobStructure]:
+        """All structures of a job, lowest pseudo energy per atom first."""
+        columns = structures.c
+        query = (
+            select(columns.id, columns.formula, columns.pseudo_energy_per_atom, columns.converged, columns.atoms)
+            .where(columns.job_id == job_id)
+            .order_by(columns.pseudo_energy_per_atom, columns.id)
+        )
+        return [JobStructure(**row) for row in self.connection.execute(query).mappings()]
+
+    def reason_for_none(self, job_id: str) -> str | None:
+        """The commonest reason why samples failed, for a job without a single structure; None for any other."""
+        if self.connection.scalar(select(structures.c.id).where(structures.c.job_id == job_id).limit(1)) is not None:
+            return None
+        reason = failed_samples.c.reason
+        query = (
+            select(reason)
+            .where(failed_samples.c.job_id == job_id)
+            .group_by(reason)
+            .order_by(func.count().desc(), reason)
+            .limit(1)
+        )
+        return self.connection.scalar(query)
+
+    def set_representatives(self, duplicates: Mapping[str, str | None]) -> None:
+        """Point each structure to the one it is a duplicate of; a unique one to itself."""
+        rows = [{"key": key, "representative": other or key} for key, other in sorted(duplicates.items())]
+        if rows:
+            statement = update(structures).where(structures.c.id == bindparam("key"))
+            self.connection.execute(statement.values(representative_id=bindparam("representative")), rows)
+
+
+def _row(claim: Claim, record: GeneratedRecord, now: datetime) -> dict[str, Any]:
+    formula = claim.spec.formula_of(record.sample)
+    return {
+        "id": structure_id_of(claim.job_id, record.sample),
+        "job_id": claim.job_id,
+        "sample": record.sample,
+        "model": claim.spec.model,
+        "formula": str(formula),
+        "reduced_formula": formula.reduced,
+        "chemsys": formula.chemsys,
+        "n_atoms": formula.n_atoms,
+        "is_crystal": claim.spec.is_crystal,
+        "pseudo_energy_per_atom": record.pseudo_energy_per_atom,
+        "converged": record.converged,
+        "n_steps": record.n_steps,
+        "space_group_number": record.space_group_number,
+        "space_group_symbol": record.space_group_symbol,
+        "atoms": dict(record.atoms),
+        "created_at": now,
+    }

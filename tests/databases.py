@@ -1,0 +1,94 @@
+"""What tests of the store share: both databases, and what a worker would have recorded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rm_engine.spec import GenerationSpec
+from service.domain import Claim, GeneratedRecord, JobState, Match
+from service.jobs import (
+    ChunkLimits,
+    claim_chunk,
+    list_due_chunks,
+    load_hull_systems,
+    load_job_structures,
+    record_analysis,
+    record_generated,
+    submit_job,
+)
+from service.jobs.submission import DEFAULT_LIMITS
+from service.store import Store
+
+CUBE: dict[str, Any] = {
+    "numbers": [3, 16, 16],
+    "positions": [[0.0, 0.0, 0.0], [1.0, 1.0, 1.0], [2.0, 2.0, 2.0]],
+    "cell": [[3.0, 0.0, 0.0], [0.0, 3.0, 0.0], [0.0, 0.0, 3.0]],
+    "periodic": [True, True, True],
+}
+
+
+def lis2(n: int = 4, **fields: Any) -> GenerationSpec:
+    """A job of ``n`` samples of three atoms."""
+    return GenerationSpec(**{"composition": "LiS2", "n": n, "formula_units": (1,), **fields})
+
+
+def record(sample: int, energy: float = -1.0, **fields: Any) -> GeneratedRecord:
+    """A converged structure."""
+    return GeneratedRecord(
+        **{
+            "sample": sample,
+            "atoms": CUBE,
+            "pseudo_energy_per_atom": energy,
+            "converged": True,
+            "n_steps": 100,
+            "space_group_number": 225,
+            "space_group_symbol": "Fm-3m",
+            **fields,
+        }
+    )
+
+
+def claim_next(store: Store, worker: str = "worker", lease_seconds: float = 60.0) -> Claim:
+    """Claim the chunk that is due first."""
+    claim = claim_chunk(store, list_due_chunks(store)[0], worker, lease_seconds)
+    assert claim is not None
+    return claim
+
+
+def state_of(store: Store, job_id: str) -> JobState:
+    with store.reading() as tx:
+        return tx.job_views.get(job_id).state
+
+
+def run_job(
+    store: Store,
+    spec: GenerationSpec,
+    energies: list[float],
+    *,
+    matches: dict[int, list[Match]] | None = None,
+    limits: ChunkLimits = DEFAULT_LIMITS,
+    duplicates: dict[int, int] | None = None,
+    **fields: Any,
+) -> str:
+    """Submit a job and record what a worker would: these energies, and the hull as the lowest of each system."""
+    job_id = submit_job(store, spec, limits)
+    while chunk_ids := list_due_chunks(store, job_id=job_id):
+        claim = claim_chunk(store, chunk_ids[0], "worker", 60.0)
+        assert claim is not None
+        if claim.kind == "generate":
+            found = [
+                record(k, energies[k], matches=tuple((matches or {}).get(k, ())), **fields)
+                for k in range(claim.start, claim.stop)
+            ]
+            assert record_generated(store, claim, found)
+        else:
+            ids = sorted(structure.id for structure in load_job_structures(store, claim))
+            pairs = {ids[k]: ids[original] for k, original in (duplicates or {}).items()}
+            hull = {
+                member.structure_id: member.pseudo_energy_per_atom
+                - min(m.pseudo_energy_per_atom for m in system.members)
+                for system in load_hull_systems(store, claim)
+                for member in system.members
+            }
+            assert record_analysis(store, claim, {key: pairs.get(key) for key in ids}, hull)
+    return job_id

@@ -1,0 +1,293 @@
+"""Jobs on real databases: claims, fences, leases, cancelling, the way from the first claim to the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from typing import TypeVar
+
+import pytest
+from databases import CUBE, claim_next, lis2, record, run_job, state_of
+from sqlalchemy.exc import DBAPIError
+
+from service.domain import (
+    ChunkKind,
+    Claim,
+    FailedSample,
+    JobFinishedError,
+    JobState,
+    LeaseStatus,
+    Match,
+    NotFoundError,
+    Progress,
+    Reference,
+    ServiceError,
+    StoreUnavailableError,
+)
+from service.jobs import (
+    ChunkLimits,
+    add_references,
+    announce_due_chunks,
+    cancel_job,
+    claim_chunk,
+    fail_chunk,
+    list_due_chunks,
+    load_references,
+    mark_announced,
+    record_analysis,
+    record_generated,
+    release_chunk,
+    renew_lease,
+    seed_known_crystals,
+    submit_job,
+)
+from service.store import Store
+from service.store.engine import read_clock
+from service.store.tables import chunks
+
+T = TypeVar("T")
+TWO_EACH = ChunkLimits(max_samples=2)
+
+
+def test_a_job_runs_from_submission_to_success(store: Store) -> None:
+    job_id = submit_job(store, lis2(4), TWO_EACH)
+    first, second = list_due_chunks(store)
+
+    claim = claim_chunk(store, first, "a", 60)
+    assert claim is not None
+    assert (claim.kind, claim.start, claim.stop, claim.attempt) == (ChunkKind.GENERATE, 0, 2, 1)
+    assert claim.spec == lis2(4)
+    assert state_of(store, job_id) is JobState.RUNNING
+    assert record_generated(store, claim, [record(0, -1.0), record(1, -2.0)])
+    assert list_due_chunks(store) == [second]
+
+    claim = claim_next(store)
+    assert record_generated(store, claim, [record(2)], [FailedSample(sample=3, reason="exploded")])
+    analysis = claim_next(store)
+    assert (analysis.kind, analysis.start, analysis.stop) == (ChunkKind.ANALYSE, 0, 4)
+    assert record_analysis(store, analysis, {f"{job_id}-00000": None, f"{job_id}-00002": f"{job_id}-00000"}, {})
+
+    with store.reading() as tx:
+        job = tx.job_views.get(job_id)
+    assert (job.state, job.progress, job.error) == (JobState.SUCCEEDED, 1.0, None)
+    assert (job.counts.generated, job.counts.failed, job.counts.converged, job.counts.unique) == (3, 1, 3, 1)
+    assert job.started_at is not None
+    assert job.finished_at is not None
+    assert job.created_at <= job.started_at <= job.finished_at
+    assert list_due_chunks(store) == []
+
+
+def test_only_one_of_many_claims_wins(store: Store) -> None:
+    submit_job(store, lis2())
+    (chunk_id,) = list_due_chunks(store)
+    claims = _at_once(8, lambda k: claim_chunk(store, chunk_id, f"worker-{k}", 60))
+    assert len([claim for claim in claims if claim is not None]) == 1
+
+
+def test_the_last_two_chunks_closing_at_once_open_one_analysis(store: Store) -> None:
+    for _ in range(10):
+        job_id = submit_job(store, lis2(4), TWO_EACH)
+        claims = [claim_chunk(store, chunk_id, "w", 60) for chunk_id in list_due_chunks(store, job_id=job_id)]
+
+        def close(k: int, claims: list[Claim | None] = claims) -> bool:
+            claim = claims[k]
+            assert claim is not None
+            return record_generated(store, claim, [record(s) for s in range(claim.start, claim.stop)])
+
+        assert _at_once(2, close) == [True, True]
+        (analysis,) = list_due_chunks(store, job_id=job_id)
+        assert claim_chunk(store, analysis, "w", 60) is not None
+
+
+def test_a_worker_thought_dead_can_change_nothing(store: Store) -> None:
+    job_id = submit_job(store, lis2(1))
+    dead = claim_next(store, "dead", lease_seconds=-1)
+    alive = claim_next(store, "alive")
+    assert alive.attempt == dead.attempt + 1
+
+    assert renew_lease(store, dead, 60, Progress()) is LeaseStatus.LOST
+    assert not record_generated(store, dead, [record(0, -9.0)])
+    assert not fail_chunk(store, dead, "nonsense")
+    assert not release_chunk(store, dead)
+    assert record_generated(store, alive, [record(0, -1.0)])
+    assert not record_generated(store, alive, [record(0, -1.0)])
+
+    assert state_of(store, job_id) is JobState.RUNNING
+    with store.reading() as tx:
+        assert tx.structure_views.get(f"{job_id}-00000").pseudo_energy_per_atom == -1.0
+
+
+def test_a_result_recorded_twice_at_once_is_there_once(store: Store) -> None:
+    submit_job(store, lis2(1))
+    claim = claim_next(store)
+    assert sorted(_at_once(4, lambda _: record_generated(store, claim, [record(0)]))) == [False, False, False, True]
+
+
+def test_renewing_keeps_the_lease_and_shows_progress(store: Store) -> None:
+    job_id = submit_job(store, lis2(4))
+    claim = claim_next(store, lease_seconds=-1)
+    assert renew_lease(store, claim, 60, Progress(n_finished=3, n_converged=2, n_steps=70)) is LeaseStatus.HELD
+    assert claim_chunk(store, claim.chunk_id, "thief", 60) is None
+    with store.reading() as tx:
+        job = tx.job_views.get(job_id)
+    assert (job.counts.finished, job.counts.generated, job.progress) == (3, 0, 0.75)
+
+
+def test_a_released_chunk_is_due_at_once_and_not_counted_as_lost(store: Store) -> None:
+    job_id = submit_job(store, lis2(1))
+    for attempt in range(1, 6):
+        claim = claim_next(store)
+        assert claim.attempt == attempt
+        assert release_chunk(store, claim)
+    assert state_of(store, job_id) is JobState.RUNNING
+
+
+def test_a_chunk_that_kills_its_workers_fails_the_job(store: Store) -> None:
+    job_id = submit_job(store, lis2(4), TWO_EACH)
+    chunk_id = list_due_chunks(store)[0]
+    for _ in range(3):
+        assert claim_chunk(store, chunk_id, "victim", -1) is not None
+    assert claim_chunk(store, chunk_id, "victim", 60) is None
+    with store.reading() as tx:
+        job = tx.job_views.get(job_id)
+    assert job.state is JobState.FAILED
+    assert job.error == "Workers that ran samples 0 to 1 were lost 3 times."
+    assert list_due_chunks(store) == []
+
+
+def test_a_permanent_failure_fails_the_job_with_its_cause(store: Store) -> None:
+    job_id = submit_job(store, lis2(4), TWO_EACH)
+    other = claim_chunk(store, list_due_chunks(store)[1], "other", 60)
+    assert other is not None
+    assert fail_chunk(store, claim_next(store), "no model file")
+    with store.reading() as tx:
+        assert (tx.job_views.get(job_id).state, tx.job_views.get(job_id).error) == (JobState.FAILED, "no model file")
+    assert not record_generated(store, other, [record(2), record(3)])
+
+
+def test_a_job_without_a_single_structure_fails_with_the_commonest_reason(store: Store) -> None:
+    job_id = submit_job(store, lis2(3))
+    reasons = ("exploded", "collapsed", "collapsed")
+    failures = [FailedSample(sample=k, reason=reason) for k, reason in enumerate(reasons)]
+    assert record_generated(store, claim_next(store), [], failures)
+    with store.reading() as tx:
+        job = tx.job_views.get(job_id)
+    assert (job.state, job.counts.failed) == (JobState.FAILED, 3)
+    assert job.error == "No sample gave a structure. Most often: collapsed"
+
+
+def test_cancelling_reaches_the_workers(store: Store) -> None:
+    job_id = submit_job(store, lis2(4), TWO_EACH)
+    claim = claim_next(store)
+    cancel_job(store, job_id)
+    cancel_job(store, job_id)
+    assert renew_lease(store, claim, 60, Progress()) is LeaseStatus.CANCELLED
+    assert not record_generated(store, claim, [record(0), record(1)])
+    assert list_due_chunks(store) == []
+    assert state_of(store, job_id) is JobState.CANCELLED
+
+
+def test_what_is_finished_or_unknown_cannot_be_cancelled(store: Store) -> None:
+    job_id = run_job(store, lis2(1), [-1.0])
+    with pytest.raises(JobFinishedError, match="already succeeded"):
+        cancel_job(store, job_id)
+    with pytest.raises(NotFoundError):
+        cancel_job(store, "0" * 26)
+
+
+@pytest.mark.parametrize("table", ["jobs", "chunks"])
+def test_the_database_itself_keeps_terminal_states(store: Store, table: str) -> None:
+    run_job(store, lis2(1), [-1.0])
+    with pytest.raises((DBAPIError, StoreUnavailableError), match="terminal state"), store.transaction() as tx:
+        tx.connection.exec_driver_sql(f"UPDATE {table} SET state = 'running'")
+
+
+@pytest.mark.parametrize("samples", [[0], [0, 0], [0, 2], [0, 1, 2]])
+def test_results_that_are_not_the_chunks_own_are_refused(store: Store, samples: list[int]) -> None:
+    submit_job(store, lis2(2))
+    with pytest.raises(ServiceError, match="samples 0 to 1"):
+        record_generated(store, claim_next(store), [record(k) for k in samples])
+
+
+def test_an_energy_that_is_no_number_is_refused(store: Store) -> None:
+    submit_job(store, lis2(1))
+    with pytest.raises(ServiceError, match="finite"):
+        record_generated(store, claim_next(store), [record(0, float("nan"))])
+
+
+def test_chunks_nobody_took_are_due_again_ever_more_rarely(store: Store) -> None:
+    job_id = submit_job(store, lis2(4), TWO_EACH)
+    chunk_ids = list_due_chunks(store)
+    waits = []
+    for _ in range(3):
+        assert announce_due_chunks(store, lambda _: True, 100.0, job_id=job_id) == 2
+        assert list_due_chunks(store) == []
+        waits.append(_seconds_until_due(store, chunk_ids[0]))
+        with store.transaction() as tx:
+            tx.connection.exec_driver_sql("UPDATE chunks SET due_at = created_at FROM jobs WHERE due_at IS NOT NULL")
+    assert waits == pytest.approx([100, 200, 400], abs=10)
+
+
+def test_announcing_stops_at_the_first_refusal(store: Store) -> None:
+    submit_job(store, lis2(6), TWO_EACH)
+    taken: list[str] = []
+
+    def announce(chunk_id: str) -> bool:
+        taken.append(chunk_id)
+        return len(taken) < 2
+
+    assert announce_due_chunks(store, announce, 100.0) == 1
+    assert len(taken) == 2
+    assert len(list_due_chunks(store)) == 2
+
+
+def test_an_announcement_does_not_postpone_an_expiring_lease(store: Store) -> None:
+    submit_job(store, lis2(1))
+    (chunk_id,) = list_due_chunks(store)
+    claim_chunk(store, chunk_id, "fast", 60)
+    mark_announced(store, [chunk_id], 10_000.0)
+    assert _seconds_until_due(store, chunk_id) < 61
+
+
+def test_references_are_stored_once_and_come_back_as_they_were(store: Store) -> None:
+    reference = Reference(name="lithium disulphide", atoms=CUBE, source="test")
+    ids = add_references(store, [reference, reference])
+    assert ids == [reference.id] * 2
+    assert add_references(store, [reference]) == [reference.id]
+    (stored,) = load_references(store, ["LiS2"])
+    assert (stored, stored.id) == (reference, reference.id)
+    assert load_references(store, ["Li2S"]) == []
+
+
+def test_known_crystals_are_there_from_the_start(store: Store) -> None:
+    seed_known_crystals(store)
+    seed_known_crystals(store)
+    antifluorite = load_references(store, ["Li2S"])
+    assert [len(reference.atoms["numbers"]) for reference in antifluorite] == [3]
+
+
+def test_matches_are_stored_with_their_structure(store: Store) -> None:
+    (reference_id,) = add_references(store, [Reference(name="known", atoms=CUBE)])
+    job_id = run_job(store, lis2(2), [-1, -2], matches={1: [Match(reference_id=reference_id, rms=0.01)]})
+    with store.reading() as tx:
+        (match,) = tx.structure_views.get(f"{job_id}-00001").matches
+        assert tx.job_views.get(job_id).counts.matched == 1
+    assert (match.reference, match.name, match.formula, match.rms) == (reference_id, "known", "LiS2", 0.01)
+
+
+def _at_once(n: int, act: Callable[[int], T]) -> list[T]:
+    barrier = Barrier(n)
+
+    def wait_and_act(k: int) -> T:
+        barrier.wait()
+        return act(k)
+
+    with ThreadPoolExecutor(n) as pool:
+        return list(pool.map(wait_and_act, range(n)))
+
+
+def _seconds_until_due(store: Store, chunk_id: str) -> float:
+    with store.reading() as tx:
+        row = tx.connection.execute(chunks.select().where(chunks.c.id == chunk_id)).one()
+        return float((row.due_at - read_clock(tx.connection)).total_seconds())
