@@ -66,7 +66,7 @@ def _parse_block(text: str, first_line: int, name: str, limits: FileLimits) -> A
     except _PARSER_ERRORS as error:
         complaint = str(error).rpartition("\n")[2] or type(error).__name__
         line = _find_line(text, complaint)
-        raise FileFormatError(name, complaint, line and first_line + line - 1) from error
+        raise FileFormatError(name, f"cannot be read as CIF ({complaint})", line and first_line + line - 1) from error
     if _SPACE_GROUP.search(text) and any("Defaulting to P1" in warning for warning in parser.warnings):
         raise FileFormatError(name, "the space group is not understood; list the symmetry operations", first_line)
     return _to_atoms(structure, name, limits)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -23,7 +24,7 @@ class Site:
 
     element: str
     wyckoff: str
-    position: tuple[float, float, float]
+    position: tuple[float, ...]
 
     @property
     def multiplicity(self) -> int:
@@ -52,7 +53,7 @@ class KnownCrystal:
     prototype: str
     space_group: int
     setting: int
-    cell: tuple[float, float, float, float, float, float]
+    cell: tuple[float, ...]
     sites: tuple[Site, ...]
     source: str
 
@@ -75,18 +76,15 @@ class KnownCrystal:
 def read_crystals(path: Path) -> list[KnownCrystal]:
     """The crystals of a JSON file: a list of objects with the fields of :class:`KnownCrystal`.
 
-    A site is a list of element, Wyckoff position and coordinates; ``setting`` may be left out when it is 1.
+    A site is a list of element, Wyckoff position and coordinates: numbers or, where rounding would move the atom
+    off its symmetry element, fractions such as ``"1/3"``. ``setting`` may be left out when it is 1.
     """
-    return [
-        KnownCrystal(
-            **{
-                "setting": 1,
-                **entry,
-                "cell": tuple(entry["cell"]),
-                "sites": tuple(
-                    Site(element, wyckoff, tuple(position)) for element, wyckoff, position in entry["sites"]
-                ),
-            }
-        )
-        for entry in json.loads(path.read_text(encoding="utf-8"))
-    ]
+    return [_read_crystal(entry) for entry in json.loads(path.read_text(encoding="utf-8"))]
+
+
+def _read_crystal(entry: dict[str, Any]) -> KnownCrystal:
+    sites = tuple(
+        Site(element, wyckoff, tuple(float(Fraction(value)) for value in position))
+        for element, wyckoff, position in entry["sites"]
+    )
+    return KnownCrystal(**{"setting": 1, **entry, "cell": tuple(entry["cell"]), "sites": sites})

@@ -65,7 +65,7 @@ def _read_comment(text: str, name: str, line: int) -> tuple[dict[str, Any], Any,
     from ase.io.extxyz import key_val_str_to_dict
 
     try:
-        info: dict[str, Any] = key_val_str_to_dict(text.strip())  # type: ignore[no-untyped-call]
+        info: dict[str, Any] = key_val_str_to_dict(text.strip())
         cell = info.pop("Lattice", None)
         if cell is not None:
             cell = np.asarray(cell, dtype=float).T.reshape(3, 3)  # ASE gives the vectors as columns
