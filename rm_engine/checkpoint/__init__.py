@@ -1,0 +1,7 @@
+"""Trained models: card and weights on disk, and ready to use."""
+
+from rm_engine.checkpoint.calculator import RMCalculator
+from rm_engine.checkpoint.model import Model
+from rm_engine.checkpoint.store import copy_parameters, load_model, read_tensors, replace_file, save_model
+
+__all__ = ["Model", "RMCalculator", "copy_parameters", "load_model", "read_tensors", "replace_file", "save_model"]

@@ -32,7 +32,7 @@ class NeighborList:
     """Neighbours of every atom, padded to the most that any has.
 
     Attributes:
-        index: (n_atoms, n_neighbors) the neighbour's row in the batch; padding holds the atom itself.
+        index: (n_atoms, n_neighbors) the neighbour's row in the batch; where padded, any row.
         image: (n_atoms, n_neighbors, 3) cell offsets of the neighbour's image, in the positions' dtype.
         present: (n_atoms, n_neighbors) bool, false where padded.
     """
@@ -47,6 +47,36 @@ class NeighborList:
         vectors = batch.positions[self.index] - batch.positions[:, None, :] + shift
         padding = vectors.new_tensor([far, 0.0, 0.0])
         return torch.where(self.present[..., None], vectors, padding).transpose(1, 2).contiguous()
+
+    def select(self, atoms: Tensor) -> NeighborList:
+        """The rows where ``atoms`` (n_atoms,) bool is true; whole structures only, so that no neighbour is left out."""
+        present = self.present[atoms]
+        width = _width(present)
+        renumbered = (torch.cumsum(atoms, 0) - 1).clamp(min=0)[self.index[atoms, :width]]
+        return NeighborList(renumbered, self.image[atoms, :width], present[:, :width])
+
+    def replaced(self, rows: Tensor, renewed: NeighborList) -> NeighborList:
+        """The list with ``rows`` (n_rows,) taken from a list of just these atoms, in the same order."""
+        width = max(_width(self.present), renewed.index.shape[1])
+        index, image, present = (_widened(table, width) for table in (self.index, self.image, self.present))
+        used = renewed.index.shape[1]
+        for table, new in ((index, rows[renewed.index]), (image, renewed.image), (present, renewed.present)):
+            table[rows, used:] = 0  # padding: the neighbour's row does not matter where none is present
+            table[rows, :used] = new
+        return NeighborList(index, image, present)
+
+
+def _width(present: Tensor) -> int:
+    """Most neighbours of any atom, at least 1."""
+    return max(1, int(present.sum(dim=1).max())) if present.shape[0] else 1
+
+
+def _widened(table: Tensor, width: int) -> Tensor:
+    """A copy with exactly ``width`` columns."""
+    wide = table.new_zeros((table.shape[0], width, *table.shape[2:]))
+    used = min(width, table.shape[1])
+    wide[:, :used] = table[:, :used]
+    return wide
 
 
 def count_images(batch: StructureBatch, cutoff: float) -> Tensor:

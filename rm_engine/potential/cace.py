@@ -43,8 +43,9 @@ class CACE(nn.Module):
         self.config = config
         self.radial = BesselBasis(config.n_radial_functions, config.cutoff)
         n_species, n = len(config.elements), config.n_embedding
-        self.sender = nn.Parameter(torch.randn(n_species, n))
-        self.receiver = nn.Parameter(torch.randn(n_species, n)) if config.separate_receiver_embedding else self.sender
+        # Small at first: the invariants are products of embeddings, and large ones cost the first epoch.
+        self.sender = nn.Parameter(torch.randn(n_species, n) / 4)
+        self.receiver = nn.Parameter(torch.randn(n_species, n) / 4) if config.separate_receiver_embedding else self.sender
         shape = (config.n_radial_functions, config.n_radial_channels, n * n)
         scale = config.n_radial_functions**-0.5
         self.radial_mixing = nn.ParameterList([torch.randn(shape) * scale for _ in range(config.l_max + 1)])

@@ -1,0 +1,8 @@
+"""Batched relaxation with FIRE, atoms and cells together."""
+
+from rm_engine.relax.fire import FireConfig
+from rm_engine.relax.guard import GuardConfig
+from rm_engine.relax.relaxation import RelaxationConfig, RelaxationResult, relax
+from rm_engine.relax.state import CellFreedom
+
+__all__ = ["CellFreedom", "FireConfig", "GuardConfig", "RelaxationConfig", "RelaxationResult", "relax"]

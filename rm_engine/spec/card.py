@@ -109,7 +109,9 @@ def find_model(name: str, directories: Sequence[Path] = ()) -> Path:
     """
     known = dict(list_models(directories))
     if name not in known:
-        raise ModelNotFoundError(f"There is no model {name[:80]!r}. Use one of: {', '.join(sorted(known)) or '(none installed)'}.")
+        raise ModelNotFoundError(
+            f"There is no model {name[:80]!r}. Use one of: {', '.join(sorted(known)) or '(none installed)'}."
+        )
     return known[name]
 
 

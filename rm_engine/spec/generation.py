@@ -66,7 +66,9 @@ class GenerationSpec:
             _check_range("formula_units", units, 1, MAX_SAMPLES, "Give a whole number of formula units.")
             check_size(formula * units, units, "formula_units")
         if self.formula_units == ():
-            raise InputError("out_of_range", "formula_units", (), "no number of formula units", "Give at least one, or none.")
+            raise InputError(
+                "out_of_range", "formula_units", (), "no number of formula units", "Give at least one, or none."
+            )
         _check_range("n", self.n, 1, MAX_SAMPLES, f"Ask for 1 to {MAX_SAMPLES:,} structures.")
         _check_range("seed", self.seed, 0, MAX_SEED, f"Give a whole number from 0 to {MAX_SEED}.")
         _check_range("fmax", self.fmax, 1e-5, 1.0, "Give a force from 0.00001 to 1.")
@@ -156,7 +158,11 @@ class GenerationSpec:
             )
         if self.cell is not None:
             raise InputError(
-                "conflicting_fields", "volume_per_atom", (low, high), "the cell already sets the volume", "Give only one."
+                "conflicting_fields",
+                "volume_per_atom",
+                (low, high),
+                "the cell already sets the volume",
+                "Give only one.",
             )
 
     def _check_cell(self) -> None:
@@ -167,7 +173,11 @@ class GenerationSpec:
         for row, length in zip(self.cell, lengths, strict=True):
             if not (1.0 <= length <= 200.0):
                 raise InputError(
-                    "impossible_cell", "cell", row, f"a cell vector is {length:.3g} Å long", "Use vectors of 1 to 200 Å."
+                    "impossible_cell",
+                    "cell",
+                    row,
+                    f"a cell vector is {length:.3g} Å long",
+                    "Use vectors of 1 to 200 Å.",
                 )
         volume = determinant(self.cell)
         if volume < 0.05 * math.prod(lengths):
@@ -182,7 +192,11 @@ class GenerationSpec:
     def _require_no_cell_needed(self) -> None:
         if not (self.is_crystal or self.is_molecule):
             raise InputError(
-                "cell_required", "cell", None, "a partly periodic boundary needs a cell", "Give the cell, rows are vectors in Å."
+                "cell_required",
+                "cell",
+                None,
+                "a partly periodic boundary needs a cell",
+                "Give the cell, rows are vectors in Å.",
             )
         if self.fixed_cell:
             raise InputError("cell_required", "cell", None, "there is no cell to keep fixed", "Give the cell as well.")
@@ -200,7 +214,9 @@ class GenerationSpec:
         """
         unknown = set(data) - {field.name for field in fields(cls)}
         if unknown:
-            raise InputError("unknown_field", min(unknown), data[min(unknown)], "there is no such field", "Leave it out.")
+            raise InputError(
+                "unknown_field", min(unknown), data[min(unknown)], "there is no such field", "Leave it out."
+            )
         return cls(**{name: _as_tuples(value) for name, value in data.items()})
 
 

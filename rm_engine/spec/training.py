@@ -64,8 +64,8 @@ class TrainingSpec:
     potential: PotentialConfig
     noise: NoiseSpec = field(default_factory=NoiseSpec)
     n_epochs: int = 100
-    batch_size: int = 64
-    learning_rate: float = 1e-2
+    batch_size: int = 32
+    learning_rate: float = 2e-2
     warmup: float = 0.02
     final_rate: float = 1e-2
     weight_decay: float = 1e-5

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from ase.geometry import minkowski_reduce
 from torch import Tensor
 
 
@@ -13,3 +14,10 @@ def cell_heights(cells: Tensor) -> Tensor:
     areas = torch.linalg.norm(faces, dim=-1)
     volumes = (a * faces[..., 0, :]).sum(-1).abs()
     return volumes[..., None] / areas.clamp(min=torch.finfo(cells.dtype).tiny)
+
+
+def reduce_cell(cell: Tensor) -> Tensor:
+    """Three short vectors (3, 3) of the same lattice, of the same handedness (Minkowski reduction)."""
+    reduced, _ = minkowski_reduce(cell.double().cpu().numpy())
+    reduced = torch.as_tensor(reduced).to(cell)
+    return torch.where(torch.linalg.det(reduced) * torch.linalg.det(cell) > 0, reduced, -reduced)

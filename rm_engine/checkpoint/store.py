@@ -1,0 +1,105 @@
+"""Reading and writing checkpoints: ``NAME.safetensors`` (weights) beside ``NAME.json`` (the card). No pickle anywhere."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from rm_engine.checkpoint.model import Model
+from rm_engine.errors import CheckpointError, ModelNotFoundError
+from rm_engine.potential import CACE
+from rm_engine.spec import find_model, read_card
+
+
+def load_model(
+    name_or_path: str | Path, *, directories: Sequence[Path] = (), device: torch.device | str | None = None
+) -> Model:
+    """Load a trained model.
+
+    Args:
+        name_or_path: name of a shipped model or of one in ``directories``, or the path of a checkpoint's JSON half.
+        directories: looked at before the shipped models.
+        device: where to put it; by default CUDA when it is there, else the CPU.
+
+    Raises:
+        ModelNotFoundError: there is no such checkpoint.
+        CheckpointError: it is there but cannot be used.
+    """
+    is_path = isinstance(name_or_path, Path) or name_or_path.endswith(".json")
+    path = Path(name_or_path) if is_path else find_model(str(name_or_path), directories)
+    card = read_card(path)
+    potential = CACE(card.potential)
+    load_weights(potential, path.with_suffix(".safetensors"))
+    target = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    return Model(card, potential.to(target).eval().requires_grad_(False), target)
+
+
+def save_model(model: Model, directory: Path) -> Path:
+    """Write a model's checkpoint into ``directory`` and return the path of its JSON half.
+
+    Each file is replaced whole, the card last, so that a card never stands beside half a file of weights.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    path = directory / f"{model.card.name}.json"
+    weights = {name: value.detach().float().cpu().contiguous() for name, value in model.potential.named_parameters()}
+    replace_file(path.with_suffix(".safetensors"), save(weights))
+    replace_file(path, model.card.to_json().encode())
+    return path
+
+
+def load_weights(potential: CACE, path: Path) -> None:
+    """Copy weights from a safetensors file into a potential.
+
+    Raises:
+        ModelNotFoundError: the file is not there.
+        CheckpointError: names or shapes are not the potential's.
+    """
+    copy_parameters(potential, read_tensors(path), path)
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of a safetensors file.
+
+    Raises:
+        ModelNotFoundError: the file is not there.
+        CheckpointError: it is no safetensors file.
+    """
+    try:
+        return load_file(path)
+    except FileNotFoundError as error:
+        raise ModelNotFoundError(f"There are no weights at {path}.") from error
+    except SafetensorError as error:
+        raise CheckpointError(f"{path} is not a safetensors file ({error}).") from error
+
+
+def copy_parameters(potential: CACE, weights: Mapping[str, Tensor], source: Path) -> None:
+    """Set every parameter of a potential.
+
+    Raises:
+        CheckpointError: names or shapes are not the potential's.
+    """
+    parameters = dict(potential.named_parameters())
+    if parameters.keys() != weights.keys():
+        wrong = sorted(parameters.keys() ^ weights.keys())
+        raise CheckpointError(f"{source} does not fit its card: {', '.join(wrong)[:80]} missing or too many.")
+    with torch.no_grad():
+        for name, parameter in parameters.items():
+            if parameter.shape != weights[name].shape:
+                raise CheckpointError(f"{source} does not fit its card: {name} has shape {tuple(weights[name].shape)}.")
+            parameter.copy_(weights[name])
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all: a full disk or a kill leaves the one that was there."""
+    partial = path.with_name(f".{path.name}.partial")
+    with partial.open("wb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
+    partial.replace(path)

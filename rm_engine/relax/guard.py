@@ -1,0 +1,62 @@
+"""What sets a structure aside before it stalls or spoils the others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from rm_engine.structure import StructureBatch, cell_heights
+
+REASONS: Final = (
+    "",
+    "energy or forces are not finite",
+    "forces blew up",
+    "the cell collapsed",
+    "the cell flew apart",
+    "the cell became flat",
+)
+"""Why a structure was set aside, by code; code 0 is none."""
+
+
+@dataclass(frozen=True)
+class GuardConfig:
+    """Bounds within which a relaxation makes sense.
+
+    Attributes:
+        smallest_volume_ratio: of a crystal's volume to that of its start.
+        largest_volume_ratio: likewise.
+        smallest_height: Å between opposite faces of a crystal's cell; a flatter one sees itself too often for a neighbour list.
+        largest_force: pseudo units.
+    """
+
+    smallest_volume_ratio: float = 0.3
+    largest_volume_ratio: float = 4.0
+    smallest_height: float = 0.9
+    largest_force: float = 1e4
+
+
+def check_geometry(structures: StructureBatch, start_volumes: Tensor, config: GuardConfig) -> Tensor:
+    """(n_structures,) code into ``REASONS``, 0 where a neighbour list can be built."""
+    ratio = structures.volumes / start_volumes
+    flat = (cell_heights(structures.cells) < config.smallest_height).any(dim=1)
+    finite = structures.sum_over_atoms((~torch.isfinite(structures.positions)).sum(dim=1)) == 0
+    code = torch.zeros_like(structures.sizes)
+    for number, wrong in (
+        (5, flat),
+        (4, ratio > config.largest_volume_ratio),
+        (3, ratio < config.smallest_volume_ratio),
+    ):
+        code[wrong & structures.is_crystal] = number
+    code[~(finite & torch.isfinite(ratio))] = 1
+    return code
+
+
+def check_forces(energies: Tensor, largest_forces: Tensor, config: GuardConfig) -> Tensor:
+    """(n_structures,) code into ``REASONS``, 0 where a step can be made."""
+    code = torch.zeros(energies.shape[0], dtype=torch.int64, device=energies.device)
+    code[largest_forces > config.largest_force] = 2
+    code[~(torch.isfinite(energies) & torch.isfinite(largest_forces))] = 1
+    return code

@@ -1,0 +1,211 @@
+"""Random structure search on the pseudo energy surface: draw starts, relax them together, keep what is a structure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import torch
+from ase import Atoms
+from ase.geometry import minkowski_reduce
+
+from rm_engine.checkpoint import Model
+from rm_engine.errors import SearchError
+from rm_engine.relax import CellFreedom, RelaxationConfig, RelaxationResult, relax
+from rm_engine.search.result import GeneratedStructure, GenerationResult, Progress, SampleFailure
+from rm_engine.search.separation import has_fused_atoms
+from rm_engine.search.start import draw_start
+from rm_engine.spec import GenerationSpec
+from rm_engine.structure import StructureBatch
+
+_MAX_ATTEMPTS: Final = 5
+"""Starts that a sample may use up before it is given up."""
+
+_ATOMS_PER_BATCH: Final = 2048
+"""Atoms relaxed together; keeps a batch within some hundred megabytes."""
+
+_SETTLING: Final = RelaxationConfig(fmax=0.05, max_steps=100, cell="fixed_volume")
+"""First stage for crystals (the paper's protocol): atoms find their places before the cell may change its volume."""
+
+OnProgress = Callable[[Progress], None]
+
+
+def generate(
+    model: Model, composition: str, n: int = 30, seed: int = 0, *, on_progress: OnProgress | None = None, **options: Any
+) -> list[GeneratedStructure]:
+    """Propose structures for a composition, lowest pseudo energy per atom first.
+
+    Args:
+        model: from :func:`rm_engine.load_model`.
+        composition: formula as written, e.g. ``LiS2``.
+        n: number of structures.
+        seed: the same seed gives the same structures.
+        on_progress: called every few relaxation steps.
+        options: other fields of :class:`rm_engine.spec.GenerationSpec`; ``formula_units`` may be a single number.
+
+    Raises:
+        InputError: a value out of its bounds, or an element that the model does not know.
+        SearchError: no sample gave a structure.
+    """
+    units = options.pop("formula_units", None)
+    spec = GenerationSpec(
+        composition=composition,
+        n=n,
+        seed=seed,
+        model=model.card.name,
+        formula_units=(units,) if isinstance(units, int) else units,
+        **options,
+    )
+    result = generate_samples(model, spec, range(n), on_progress=on_progress)
+    if not result.structures:
+        raise SearchError(f"None of {n} samples of {composition} gave a structure: {result.failures[0].reason}")
+    return sorted(result.structures, key=lambda structure: structure.pseudo_energy_per_atom)
+
+
+def generate_samples(
+    model: Model, spec: GenerationSpec, samples: Sequence[int], *, on_progress: OnProgress | None = None
+) -> GenerationResult:
+    """Generate some samples of a run.
+
+    A start that is set aside (its cell collapses, its atoms fuse) is drawn anew, at most five times.
+
+    Args:
+        model: the model.
+        spec: the run; ``spec.n`` and ``spec.match`` do not matter here.
+        samples: which samples.
+        on_progress: called every few relaxation steps; what it raises ends the run.
+
+    Raises:
+        InputError: the model does not know an element.
+    """
+    spec.check_against(model.card)
+    search = _Search(model, spec, samples, on_progress)
+    for attempt in range(_MAX_ATTEMPTS):
+        search.try_pending(attempt)
+    return search.result()
+
+
+class _Search:
+    """The samples found so far, and those that still need a start."""
+
+    def __init__(
+        self, model: Model, spec: GenerationSpec, samples: Sequence[int], on_progress: OnProgress | None
+    ) -> None:
+        self._model = model
+        self._spec = spec
+        self._on_progress = on_progress
+        self._n_samples = len(samples)
+        self._found: dict[int, GeneratedStructure] = {}
+        self._pending = {sample: "" for sample in samples}
+        """Sample and why its last start was set aside."""
+
+    def try_pending(self, attempt: int) -> None:
+        """Draw and relax one start for each sample that has no structure yet."""
+        starts = list(self._draw_starts(attempt))
+        for group in _split(starts):
+            relaxed = _relax_starts(self._model, self._spec, [atoms for _, atoms in group], self._report)
+            for (sample, _), atoms, outcome in zip(group, relaxed.structures.to_atoms(), _outcomes(relaxed), strict=True):
+                self._take(sample, atoms, outcome)
+
+    def result(self) -> GenerationResult:
+        """Everything, in the order of the samples."""
+        return GenerationResult(
+            [self._found[sample] for sample in sorted(self._found)],
+            [SampleFailure(sample, reason) for sample, reason in self._pending.items()],
+        )
+
+    def _draw_starts(self, attempt: int) -> Iterator[tuple[int, Atoms]]:
+        for sample in self._pending:
+            try:
+                yield sample, draw_start(self._spec, self._model.card, sample, attempt)
+            except SearchError as error:
+                self._pending[sample] = str(error)
+
+    def _take(self, sample: int, atoms: Atoms, outcome: _Outcome) -> None:
+        """Keep a relaxed structure, or note why not."""
+        reason = outcome.reason
+        if reason is None:
+            atoms = standardize(atoms)
+            if has_fused_atoms(atoms.numbers, atoms.positions, atoms.cell.complete().array, tuple(atoms.pbc)):
+                reason = "two atoms fused"
+        if reason is not None:
+            self._pending[sample] = reason
+            return
+        del self._pending[sample]
+        self._found[sample] = GeneratedStructure(
+            sample=sample,
+            atoms=atoms,
+            pseudo_energy_per_atom=outcome.energy / len(atoms),
+            converged=outcome.converged,
+            n_steps=outcome.n_steps,
+        )
+
+    def _report(self, n_done: int, n_steps: int) -> None:
+        if self._on_progress is not None:
+            self._on_progress(Progress(self._n_samples, min(self._n_samples, len(self._found) + n_done), n_steps))
+
+
+class _Outcome(NamedTuple):
+    """How the relaxation of one structure ended."""
+
+    energy: float
+    converged: bool
+    n_steps: int
+    reason: str | None
+
+
+def _outcomes(relaxed: RelaxationResult) -> Iterator[_Outcome]:
+    rows = (relaxed.energies.tolist(), relaxed.converged.tolist(), relaxed.n_steps.tolist(), relaxed.reasons)
+    return (_Outcome(*row) for row in zip(*rows, strict=True))
+
+
+def standardize(atoms: Atoms) -> Atoms:
+    """The same structure in a reduced cell of standard orientation (first vector along x, second in the xy plane), atoms inside.
+
+    Molecules are centred on the origin; partly periodic structures keep the cell that the caller gave.
+    """
+    atoms = atoms.copy()
+    if atoms.pbc.all():
+        reduced, _ = minkowski_reduce(atoms.cell.array)
+        atoms.set_cell(reduced if np.linalg.det(reduced) > 0 else -reduced)
+        standard, _ = atoms.cell.standard_form()
+        atoms.set_cell(standard, scale_atoms=True)
+    if atoms.pbc.any():
+        atoms.wrap()
+    else:
+        atoms.positions -= atoms.positions.mean(axis=0)
+    return atoms
+
+
+def _split(starts: Sequence[tuple[int, Atoms]]) -> Iterator[list[tuple[int, Atoms]]]:
+    """Groups of starts that are relaxed together."""
+    group: list[tuple[int, Atoms]] = []
+    n_atoms = 0
+    for start in starts:
+        if group and n_atoms + len(start[1]) > _ATOMS_PER_BATCH:
+            yield group
+            group, n_atoms = [], 0
+        group.append(start)
+        n_atoms += len(start[1])
+    if group:
+        yield group
+
+
+def _relax_starts(
+    model: Model, spec: GenerationSpec, starts: Sequence[Atoms], on_progress: Callable[[int, int], None]
+) -> RelaxationResult:
+    """Relax starts as the boundary conditions allow; crystals of free cell settle at fixed volume first."""
+    batch = StructureBatch.from_atoms(starts, dtype=torch.float32, device=model.device)
+    freedom: CellFreedom = "free" if spec.is_crystal and not spec.fixed_cell else "fixed"
+    final = RelaxationConfig(fmax=spec.fmax, max_steps=spec.max_steps, cell=freedom)
+    if freedom == "fixed":
+        return relax(model.potential, batch, final, on_progress)
+    settled = relax(model.potential, batch, _SETTLING, lambda _, n_steps: on_progress(0, n_steps))
+    relaxed = relax(model.potential, settled.structures, final, on_progress)
+    return replace(
+        relaxed,
+        n_steps=relaxed.n_steps + settled.n_steps,
+        reasons=[early or late for early, late in zip(settled.reasons, relaxed.reasons, strict=True)],
+    )

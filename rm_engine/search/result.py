@@ -1,0 +1,82 @@
+"""What a search gives back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from ase import Atoms
+
+from rm_engine.analysis import SpaceGroup, find_space_group
+
+if TYPE_CHECKING:
+    from pymatgen.core import Structure
+
+
+@dataclass(frozen=True)
+class GeneratedStructure:
+    """A structure that a search proposes.
+
+    Attributes:
+        sample: number of the sample; (seed, sample) draws the same start again.
+        atoms: the structure, its cell reduced and in standard orientation, atoms inside.
+        pseudo_energy_per_atom: pseudo units.
+        converged: whether the relaxation reached ``fmax``.
+        n_steps: relaxation steps made.
+    """
+
+    sample: int
+    atoms: Atoms
+    pseudo_energy_per_atom: float
+    converged: bool
+    n_steps: int
+
+    @cached_property
+    def space_group(self) -> SpaceGroup | None:
+        """Space group at a tolerance of 0.1 Å; None for anything but a crystal."""
+        return find_space_group(self.atoms)
+
+    @property
+    def structure(self) -> Structure:
+        """The crystal for pymatgen.
+
+        Raises:
+            ValueError: not periodic in three dimensions.
+        """
+        from pymatgen.io.ase import AseAtomsAdaptor  # takes a second to import
+
+        if not self.atoms.pbc.all():
+            raise ValueError(f"{self.atoms.get_chemical_formula()} is no crystal. Use .atoms.")
+        return AseAtomsAdaptor.get_structure(self.atoms)  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True)
+class SampleFailure:
+    """A sample that gave no structure, with the reason for which its last start was set aside."""
+
+    sample: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class GenerationResult:
+    """Structures, in the order of their samples, and samples that gave none."""
+
+    structures: list[GeneratedStructure]
+    failures: list[SampleFailure]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a search is.
+
+    Attributes:
+        n_samples: samples asked for.
+        n_done: samples whose relaxation has ended.
+        n_steps: relaxation steps made by the batch now running.
+    """
+
+    n_samples: int
+    n_done: int
+    n_steps: int

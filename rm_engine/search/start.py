@@ -1,0 +1,104 @@
+"""Random starts: a cell of a sensible volume with atoms anywhere but on top of one another."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from ase import Atoms
+from ase.geometry import minkowski_reduce
+from numpy.typing import NDArray
+
+from rm_engine.errors import SearchError
+from rm_engine.search.separation import Distances, lattice_points, least_distances
+from rm_engine.spec import Formula, GenerationSpec, ModelCard
+
+_CELL_NOISE: Final = 0.5
+"""Every component of a cubic cell is changed by up to half this fraction of its edge (the paper's protocol)."""
+
+_VOLUME_SPREAD: Final = 0.1
+"""The regressed volume is multiplied by a factor drawn uniformly from 1 ± this."""
+
+_SMALLEST_VOLUME_PER_ATOM: Final = 3.0
+"""Å³; no crystal at ambient pressure is denser (diamond has 5.7), whatever a regression says."""
+
+_MOLECULE_VOLUME_PER_ATOM: Final = 10.0
+"""Å³ of the box that a molecule's atoms are strewn into, about the paper's 10 x 5 x 5 Å for its molecules."""
+
+_CELL_TRIES: Final = 60
+_POSITION_TRIES: Final = 100
+_TIGHTENING: Final = 0.97
+"""Default separations shrink by this factor with every cell that could not be filled; those that the caller gave do not."""
+
+
+def draw_start(spec: GenerationSpec, card: ModelCard, sample: int, attempt: int = 0) -> Atoms:
+    """The random start of one sample, the same for the same (job seed, sample, attempt).
+
+    Args:
+        spec: the run.
+        card: the model's card, for the volume.
+        sample: number of the sample.
+        attempt: how many starts of this sample were set aside before.
+
+    Raises:
+        SearchError: in 60 cells with 100 tries for each atom there was no room at these separations.
+    """
+    rng = np.random.default_rng((spec.seed, sample, attempt))
+    formula = spec.formula_of(sample)
+    numbers = np.array(formula.atomic_numbers())
+    least = least_distances(numbers, spec.min_distance)
+    for _ in range(_CELL_TRIES):
+        cell = _draw_cell(spec, card, formula, rng)
+        positions = _place(cell, spec.periodic, least, rng)
+        if positions is not None:
+            has_cell = any(spec.periodic)
+            return Atoms(numbers, positions, cell=cell if has_cell else None, pbc=spec.periodic)
+        if spec.min_distance is None:
+            least = least * _TIGHTENING
+    volume = abs(float(np.linalg.det(cell))) / len(numbers)
+    raise SearchError(
+        f"No room for {len(numbers)} atoms of {spec.composition} at {volume:.1f} Å³ per atom and separations of "
+        f"{least.min():.2f} Å or more, in {_CELL_TRIES} cells. Lower min_distance or raise volume_per_atom."
+    )
+
+
+def _draw_cell(spec: GenerationSpec, card: ModelCard, formula: Formula, rng: np.random.Generator) -> NDArray[np.float64]:
+    """A right-handed cell, rows are vectors, Å: the one asked for, or a random one of the volume asked for or regressed."""
+    if spec.cell is not None:
+        return np.array(spec.cell)
+    cube = np.eye(3) + _CELL_NOISE * (rng.random((3, 3)) - 0.5)
+    volume = _draw_volume(spec, card, formula, rng)
+    cell = cube * np.cbrt(volume / np.linalg.det(cube))
+    if spec.is_crystal:
+        cell, _ = minkowski_reduce(cell)
+    return np.asarray(cell if np.linalg.det(cell) > 0 else -cell)
+
+
+def _draw_volume(spec: GenerationSpec, card: ModelCard, formula: Formula, rng: np.random.Generator) -> float:
+    """Volume of the cell, Å³."""
+    if spec.volume_per_atom is not None:
+        return formula.n_atoms * float(rng.uniform(*spec.volume_per_atom))
+    if spec.is_molecule:
+        return formula.n_atoms * _MOLECULE_VOLUME_PER_ATOM
+    regressed = max(card.volume_of(formula), formula.n_atoms * _SMALLEST_VOLUME_PER_ATOM)
+    return regressed * float(rng.uniform(1 - _VOLUME_SPREAD, 1 + _VOLUME_SPREAD))
+
+
+def _place(
+    cell: NDArray[np.float64], periodic: tuple[bool, bool, bool], least: Distances, rng: np.random.Generator
+) -> NDArray[np.float64] | None:
+    """(n_atoms, 3) positions, atom after atom at random where there is room, or None where there was none."""
+    points = lattice_points(cell, periodic, float(least.max()))
+    to_images = np.linalg.norm(points[1:], axis=1)
+    if len(to_images) and to_images.min() < least.diagonal().max():
+        return None
+    placed = np.zeros((0, 3))
+    for atom in range(len(least)):
+        candidates = rng.random((_POSITION_TRIES, 3)) @ cell
+        vectors = candidates[:, None, None] - placed[:, None] + points
+        distances2 = np.einsum("tpic,tpic->tpi", vectors, vectors)
+        free = (distances2 >= least[atom, :atom, None] ** 2).all(axis=(1, 2))
+        if not free.any():
+            return None
+        placed = np.vstack([placed, candidates[np.argmax(free)]])
+    return placed
