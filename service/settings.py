@@ -15,33 +15,41 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="RMATCH_", frozen=True, extra="forbid")
 
-    data_dir: Path = Field(Path(".rmatch"), description="Where the embedded database and queue live.")
-    database_url: str = Field("", description="SQLAlchemy URL; SQLite in data_dir when empty.")
+    data_dir: Path = Field(default=Path(".rmatch"), description="Where the embedded database and queue live.")
+    database_url: str = Field(default="", description="SQLAlchemy URL; SQLite in data_dir when empty.")
     broker_url: str = Field(
-        "", description="Celery broker, filesystem:// or redis://; a folder in data_dir when empty."
+        default="", description="Celery broker, filesystem:// or redis://; a folder in data_dir when empty."
     )
-    models_dir: Path | None = Field(None, description="Models beside the shipped ones: NAME.json and NAME.safetensors.")
-    prepare_database: bool = Field(True, description="Migrate and seed the database when the API starts.")
+    models_dir: Path | None = Field(
+        default=None, description="Models beside the shipped ones: NAME.json and NAME.safetensors."
+    )
+    prepare_database: bool = Field(default=True, description="Migrate and seed the database when the API starts.")
 
     host: str = "127.0.0.1"
-    port: int = Field(8000, ge=0, le=65535)
-    max_body_bytes: int = Field(1_000_000, ge=1_000, description="Largest request body.")
-    default_page_size: int = Field(50, ge=1)
-    max_page_size: int = Field(1000, ge=1)
+    port: int = Field(default=8000, ge=0, le=65535)
+    max_body_bytes: int = Field(default=1_000_000, ge=1_000, description="Largest request body.")
+    default_page_size: int = Field(default=50, ge=1)
+    max_page_size: int = Field(default=1000, ge=1)
 
-    chunk_max_samples: int = Field(64, ge=1, description="Most samples that relax together.")
-    chunk_max_atoms: int = Field(1280, ge=1, description="Most atoms that relax together; a larger sample goes alone.")
-    max_lost_attempts: int = Field(3, ge=1, description="A chunk whose worker was lost so often fails its job.")
-    lease_seconds: float = Field(30.0, gt=0, description="A worker that is silent for so long has lost its chunk.")
-    sweep_seconds: float = Field(5.0, gt=0, description="How often the sweeper looks for forgotten chunks.")
+    chunk_max_samples: int = Field(default=64, ge=1, description="Most samples that relax together.")
+    chunk_max_atoms: int = Field(
+        default=1280, ge=1, description="Most atoms that relax together; a larger sample goes alone."
+    )
+    max_lost_attempts: int = Field(default=3, ge=1, description="A chunk whose worker was lost so often fails its job.")
+    lease_seconds: float = Field(
+        default=30.0, gt=0, description="A worker that is silent for so long has lost its chunk."
+    )
+    sweep_seconds: float = Field(default=5.0, gt=0, description="How often the sweeper looks for forgotten chunks.")
     reannounce_seconds: float = Field(
-        15.0, gt=0, description="A chunk nobody took is announced again after this; the wait doubles each time."
+        default=15.0, gt=0, description="A chunk nobody took is announced again after this; the wait doubles each time."
     )
 
-    sandbox_seconds: float = Field(20.0, gt=0, description="Wall and CPU time to read an uploaded file.")
-    sandbox_memory_bytes: int = Field(2 * 1024**3, ge=256 * 1024**2, description="Memory to read an uploaded file.")
+    sandbox_seconds: float = Field(default=20.0, gt=0, description="Wall and CPU time to read an uploaded file.")
+    sandbox_memory_bytes: int = Field(
+        default=2 * 1024**3, ge=256 * 1024**2, description="Memory to read an uploaded file."
+    )
 
-    worker_threads: int = Field(1, ge=1, description="CPU threads of a worker's relaxation.")
+    worker_threads: int = Field(default=1, ge=1, description="CPU threads of a worker's relaxation.")
     device: Literal["auto", "cpu", "cuda"] = "auto"
     log_format: Literal["console", "json"] = "console"
 

@@ -11,7 +11,7 @@ from service.domain.chunks import (
     Match,
     Progress,
 )
-from service.domain.errors import JobFinishedError, NotFoundError, SandboxError, ServiceError, StoreUnavailableError
+from service.domain.errors import JobFinishedError, NotFoundError, ServiceError, StoreUnavailableError
 from service.domain.references import Reference
 from service.domain.states import ChunkKind, ChunkState, JobState, LeaseStatus
 
@@ -32,7 +32,6 @@ __all__ = [
     "NotFoundError",
     "Progress",
     "Reference",
-    "SandboxError",
     "ServiceError",
     "StoreUnavailableError",
 ]

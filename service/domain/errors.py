@@ -32,7 +32,3 @@ class JobFinishedError(ServiceError):
 
 class StoreUnavailableError(ServiceError):
     """The database does not answer; what was asked can be tried again."""
-
-
-class SandboxError(ServiceError):
-    """The child process that reads an uploaded file broke off: it took too long or too much memory."""

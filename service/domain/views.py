@@ -139,6 +139,7 @@ class StructureQuery:
         unique: no duplicates (or only duplicates); structures not analysed yet are neither.
         matched: the same as a known structure, or not.
         energy_above_hull_max: largest pseudo energy above the hull, per atom.
+        on_hull: on the pseudo hull of its chemical system, or above it.
         order: what to sort by.
         descending: largest first.
         after: key of the last item of the page before.
@@ -154,6 +155,7 @@ class StructureQuery:
     unique: bool | None = None
     matched: bool | None = None
     energy_above_hull_max: float | None = None
+    on_hull: bool | None = None
     order: StructureOrder = StructureOrder.CREATED
     descending: bool = True
     after: tuple[Any, ...] | None = None

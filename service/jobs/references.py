@@ -25,11 +25,12 @@ def load_references(store: Store, reduced_formulas: Collection[str]) -> list[Ref
         return tx.references.of_formulas(reduced_formulas)
 
 
-def seed_known_crystals(store: Store) -> None:
-    """Add the well-known crystals that come with the package, as far as they are missing."""
+def seed_known_crystals(store: Store) -> list[str]:
+    """Add the well-known crystals that come with the package, where they are missing; returns all their names."""
     crystals = read_crystals(KNOWN_CRYSTALS)
     with store.reading() as tx:
         stored = tx.references.titles({crystal.name for crystal in crystals})
     missing = [crystal for crystal in crystals if (crystal.name, crystal.source) not in stored]
     if missing:
         add_references(store, [Reference(name=c.name, atoms=to_json(c.to_atoms()), source=c.source) for c in missing])
+    return [crystal.name for crystal in crystals]

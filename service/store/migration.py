@@ -7,6 +7,8 @@ from typing import Final
 
 from alembic import command
 from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, func, select
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
@@ -20,6 +22,12 @@ def make_config(connection: Connection) -> Config:
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
     return config
+
+
+def is_newest(connection: Connection) -> bool:
+    """Whether every migration has been run."""
+    scripts = ScriptDirectory.from_config(make_config(connection))
+    return set(MigrationContext.configure(connection).get_current_heads()) == set(scripts.get_heads())
 
 
 def upgrade(connection: Connection) -> None:

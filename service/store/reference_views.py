@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,15 +20,17 @@ class ReferenceViews:
 
     connection: Connection
 
-    def search(
-        self, reduced_formula: str | None, chemsys: str | None, after: str | None, limit: int
-    ) -> Page[ReferenceView]:
-        """References in the order of their ids, optionally of one composition or chemical system."""
+    def get(self, ids: Collection[str]) -> list[ReferenceView]:
+        """The references of these ids."""
+        rows = self.connection.execute(select(*_VIEW_COLUMNS).where(references.c.id.in_(ids)).order_by(references.c.id))
+        return [ReferenceView(**row) for row in rows.mappings()]
+
+    def search(self, reduced_formula: str | None, after: str | None, limit: int) -> Page[ReferenceView]:
+        """References in the order of their ids, optionally of one composition."""
         columns = references.c
         query = select(*_VIEW_COLUMNS).order_by(columns.id).limit(limit + 1)
-        for column, value in ((columns.reduced_formula, reduced_formula), (columns.chemsys, chemsys)):
-            if value is not None:
-                query = query.where(column == value)
+        if reduced_formula is not None:
+            query = query.where(columns.reduced_formula == reduced_formula)
         if after is not None:
             query = query.where(columns.id > after)
         rows = self.connection.execute(query).mappings().all()

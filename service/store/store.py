@@ -17,7 +17,7 @@ from service.store.engine import for_writing, make_engine
 from service.store.hulls import HullRepository
 from service.store.job_views import JobViews
 from service.store.jobs import JobRepository
-from service.store.migration import upgrade
+from service.store.migration import is_newest, upgrade
 from service.store.reference_views import ReferenceViews
 from service.store.references import ReferenceRepository
 from service.store.structure_views import StructureViews
@@ -101,6 +101,15 @@ class Store:
         """Bring the schema to the newest revision; several processes may do so at once."""
         with _begin(for_writing(self._engine)) as connection:
             upgrade(connection)
+
+    def is_migrated(self) -> bool:
+        """Whether the schema is the newest revision.
+
+        Raises:
+            StoreUnavailableError: the database does not answer.
+        """
+        with _begin(self._engine) as connection:
+            return is_newest(connection)
 
     def close(self) -> None:
         """Close the connections."""

@@ -13,6 +13,9 @@ from service.domain import NotFoundError
 from service.domain.views import MatchView, Page, StructureOrder, StructureQuery, StructureView
 from service.store.tables import chemical_system_elements, matches, references, structures
 
+ON_HULL: Final = 1e-6
+"""Pseudo energy above the hull per atom up to which a structure lies on it."""
+
 _VIEW_COLUMNS: Final = [
     structures.c[name]
     for name in StructureView.__dataclass_fields__
@@ -93,6 +96,9 @@ def _filters(query: StructureQuery) -> Iterator[ColumnElement[bool]]:
         yield is_matched if query.matched else ~is_matched
     if query.energy_above_hull_max is not None:
         yield columns.energy_above_hull <= query.energy_above_hull_max
+    if query.on_hull is not None:
+        distance = columns.energy_above_hull
+        yield (distance <= ON_HULL) if query.on_hull else (distance > ON_HULL)
 
 
 def _systems_with(elements: tuple[str, ...]) -> Select[tuple[str]]:

@@ -176,7 +176,6 @@ references = Table(
     _required("atoms", JSON),
     _required("created_at", UtcDateTime),
     Index(None, "reduced_formula"),
-    Index(None, "chemsys"),
 )
 
 matches = Table(

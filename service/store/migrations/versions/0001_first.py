@@ -116,7 +116,6 @@ def _create_references() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_references"),
     )
     _index("references", "reduced_formula")
-    _index("references", "chemsys")
     op.create_table(
         "matches",
         sa.Column("structure_id", ID, nullable=False),

@@ -1,0 +1,83 @@
+"""``POST /generate`` and ``/jobs``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+from rm_engine.errors import InputError
+from rm_engine.spec import find_model, read_card
+from service.api.paging import decode_cursor, next_path, page_size
+from service.api.schemas import GenerateRequest, JobItem, JobPage
+from service.api.services import Services, Use
+from service.domain import JobState, NotFoundError
+from service.domain.ids import is_job_id
+from service.jobs import ChunkLimits, announce_due_chunks, cancel_job, submit_job
+
+router = APIRouter(tags=["jobs"])
+
+_ANNOUNCED_AT_ONCE = 64
+"""The sweeper announces the rest of a large job, so that no request waits for thousands of messages."""
+
+
+@router.post("/generate", status_code=202)
+def generate(request: GenerateRequest, response: Response, services: Use) -> JobItem:
+    """Queue a job that generates structures."""
+    spec = request.to_spec()
+    settings = services.settings
+    spec.check_against(read_card(find_model(spec.model, settings.model_directories)))
+    limits = ChunkLimits(max_samples=settings.chunk_max_samples, max_atoms=settings.chunk_max_atoms)
+    job_id = submit_job(services.store, spec, limits)
+    announce_due_chunks(
+        services.store,
+        services.queue.announce,
+        settings.reannounce_seconds,
+        job_id=job_id,
+        limit=_ANNOUNCED_AT_ONCE,
+    )
+    response.headers["Location"] = f"/jobs/{job_id}"
+    return _read(services, job_id)
+
+
+@router.get("/jobs")
+def list_jobs(
+    request: Request,
+    services: Use,
+    state: JobState | None = None,
+    limit: Annotated[int | None, Query(ge=1)] = None,
+    cursor: str | None = None,
+) -> JobPage:
+    """Jobs, newest first."""
+    before = decode_cursor(cursor, str)[0] if cursor else None
+    if before is not None and not is_job_id(before):
+        raise InputError("invalid_cursor", "cursor", cursor, "this is no cursor of this list", "Leave it out.")
+    with services.store.reading() as tx:
+        page = tx.job_views.list_newest(state, before, page_size(limit, services.settings))
+    return JobPage(items=[JobItem.of(view) for view in page.items], next=next_path(request, page.next_key))
+
+
+@router.get("/jobs/{job_id}")
+def get_job(job_id: str, services: Use) -> JobItem:
+    """A job: its state, counts and progress."""
+    return _read(services, job_id)
+
+
+@router.delete("/jobs/{job_id}")
+def delete_job(job_id: str, services: Use) -> JobItem:
+    """Cancel a job that is not finished. What it has stored so far stays."""
+    _check_form(job_id)
+    cancel_job(services.store, job_id)
+    return _read(services, job_id)
+
+
+def _read(services: Services, job_id: str) -> JobItem:
+    _check_form(job_id)
+    with services.store.reading() as tx:
+        return JobItem.of(tx.job_views.get(job_id))
+
+
+def _check_form(job_id: str) -> None:
+    """What has not the form of an id never reaches the database."""
+    if not is_job_id(job_id):
+        raise NotFoundError("job", job_id)

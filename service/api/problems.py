@@ -1,0 +1,161 @@
+"""Errors as HTTP says them: problem documents (RFC 9457) with a stable code."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, Final
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from rm_engine.errors import CheckpointError, InputError, ModelNotFoundError
+from service.domain import JobFinishedError, NotFoundError, StoreUnavailableError
+
+MEDIA_TYPE: Final = "application/problem+json"
+_RETRY_AFTER_SECONDS: Final = "5"
+
+_log = structlog.get_logger(__name__)
+
+
+class FieldError(BaseModel):
+    """What is wrong with one field of a request, and the way out."""
+
+    field: str
+    value: str
+    reason: str
+    hint: str
+    code: str
+
+
+class Problem(BaseModel):
+    """A problem document."""
+
+    type: str = Field(examples=["urn:rmatch:problem:unknown_element"])
+    title: str
+    status: int
+    code: str = Field(description="Stable name of the problem.", examples=["unknown_element"])
+    detail: str
+    errors: list[FieldError] = []
+
+
+def problem_response(
+    status: int,
+    code: str,
+    detail: str,
+    errors: Sequence[FieldError] = (),
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """The response that carries a problem document."""
+    problem = Problem(
+        type=f"urn:rmatch:problem:{code}",
+        title=HTTPStatus(status).phrase,
+        status=status,
+        code=code,
+        detail=detail,
+        errors=list(errors),
+    )
+    # in ASCII: what the client sent may hold surrogates, which UTF-8 cannot
+    content = json.dumps(problem.model_dump()).encode("ascii")
+    return Response(content, status, headers, MEDIA_TYPE)
+
+
+def install_problem_handlers(app: FastAPI) -> None:
+    """Let every error of the app answer with a problem document."""
+    for kind, handle in _handlers().items():
+        app.add_exception_handler(kind, handle)
+
+
+def _handlers() -> dict[type[Exception], Callable[[Request, Any], Response]]:
+    return {
+        InputError: _handle_input,
+        ModelNotFoundError: _handle_unknown_model,
+        CheckpointError: _handle_unusable_model,
+        NotFoundError: _handle_not_found,
+        JobFinishedError: _handle_finished_job,
+        StoreUnavailableError: _handle_store_unavailable,
+        RequestValidationError: _handle_validation,
+        HTTPException: _handle_http,
+        Exception: _handle_unexpected,
+    }
+
+
+def _handle_input(_request: Request, error: InputError) -> Response:
+    shown = FieldError(field=error.field, value=error.value, reason=error.reason, hint=error.hint, code=error.code)
+    return problem_response(422, error.code, str(error), [shown])
+
+
+def _handle_unknown_model(_request: Request, error: ModelNotFoundError) -> Response:
+    shown = FieldError(
+        field="model", value="", reason=str(error), hint="GET /models lists the models.", code="unknown_model"
+    )
+    return problem_response(422, "unknown_model", str(error), [shown])
+
+
+def _handle_unusable_model(_request: Request, error: CheckpointError) -> Response:
+    _log.error("unusable_model", error=str(error))
+    return problem_response(503, "unusable_model", str(error))
+
+
+def _handle_not_found(_request: Request, error: NotFoundError) -> Response:
+    return problem_response(404, f"unknown_{error.kind}", str(error))
+
+
+def _handle_finished_job(_request: Request, error: JobFinishedError) -> Response:
+    return problem_response(409, "job_finished", str(error))
+
+
+def _handle_store_unavailable(_request: Request, error: StoreUnavailableError) -> Response:
+    _log.error("database_unavailable", error=str(error))
+    headers = {"Retry-After": _RETRY_AFTER_SECONDS}
+    return problem_response(
+        503, "database_unavailable", "The database does not answer. Try again soon.", headers=headers
+    )
+
+
+def _handle_http(_request: Request, error: HTTPException) -> Response:
+    code = HTTPStatus(error.status_code).name.lower()
+    return problem_response(error.status_code, code, error.detail, headers=error.headers)
+
+
+def _handle_unexpected(request: Request, error: Exception) -> Response:
+    _log.error("unexpected_error", method=request.method, path=request.url.path, exc_info=error)
+    return problem_response(500, "internal_error", "The service failed. The error was logged.")
+
+
+_CODES: Final = {
+    "missing": ("missing_field", "Give this field."),
+    "extra_forbidden": ("unknown_field", "Leave it out; the documentation at /docs lists the fields."),
+    "json_invalid": ("malformed_json", "Send a JSON object."),
+    "greater_than_equal": ("out_of_range", "Give a larger value."),
+    "less_than_equal": ("out_of_range", "Give a smaller value."),
+}
+_ANY_OTHER: Final = ("invalid_value", "The documentation at /docs says what is expected.")
+
+
+def _handle_validation(_request: Request, error: RequestValidationError) -> Response:
+    errors = [_field_error(item) for item in error.errors()]
+    first = errors[0]
+    status = 400 if first.code == "malformed_json" else 422
+    return problem_response(status, first.code, f"{first.field}: {first.reason}. {first.hint}", errors)
+
+
+def _field_error(item: Mapping[str, Any]) -> FieldError:
+    """One of pydantic's errors; the location begins with where the value was, and a union adds its members' names."""
+    code, hint = _CODES.get(item["type"], _ANY_OTHER)
+    place, *path = item["loc"]
+    if code == "malformed_json":
+        reason = f"{item['ctx']['error']} at character {path[0]}"
+        return FieldError(field=str(place), value="", reason=reason, hint=hint, code=code)
+    field = str(path[0]) if path else str(place)
+    return FieldError(field=field, value=_cut(item["input"]), reason=item["msg"], hint=hint, code=code)
+
+
+def _cut(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."

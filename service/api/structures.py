@@ -1,0 +1,126 @@
+"""``/structures``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from rm_engine.errors import InputError
+from rm_engine.files import Format, from_json, write_structure
+from rm_engine.spec import parse_formula
+from rm_engine.spec.limits import MAX_ELEMENTS
+from rm_engine.units import ATOMIC_NUMBERS
+from service.api.negotiation import MEDIA_TYPES, choose_format
+from service.api.paging import decode_cursor, next_path, page_size, refuse_cursor
+from service.api.schemas import StructureDetail, StructureItem, StructurePage
+from service.api.services import Use
+from service.domain import NotFoundError
+from service.domain.ids import JOB_ID_PATTERN, is_structure_id
+from service.domain.views import StructureOrder, StructureQuery, StructureView
+from service.settings import Settings
+
+router = APIRouter(prefix="/structures", tags=["structures"])
+
+_FILE_NAMES: Final[dict[Format, str]] = {"cif": "{}.cif", "poscar": "POSCAR-{}", "extxyz": "{}.extxyz"}
+
+
+class StructureFilters(BaseModel):
+    """Filters of the list, all of which a structure must pass; its order; its page."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    composition: str | None = Field(None, description="Any formula; compared reduced.", examples=["LiS2"])
+    chemsys: str | None = Field(None, description="Exactly these elements.", examples=["Li-S"])
+    elements: str | None = Field(None, description="At least these elements.", examples=["Li,S"])
+    job: str | None = Field(None, pattern=f"^{JOB_ID_PATTERN}$")
+    model: str | None = Field(None, pattern=r"^\P{Cc}{1,100}$")
+    converged: bool | None = None
+    unique: bool | None = Field(None, description="First of its kind in its job, or a duplicate.")
+    matched: bool | None = Field(None, description="The same as a known structure, or not.")
+    energy_above_hull_max: float | None = Field(None, allow_inf_nan=False)
+    hull: bool | None = Field(None, description="On the pseudo hull of its chemical system and model, or above.")
+    sort: Literal["energy", "-energy", "energy_above_hull", "-energy_above_hull", "created", "-created"] = "-created"
+    limit: int | None = Field(None, ge=1)
+    cursor: str | None = None
+
+    def to_query(self, settings: Settings) -> StructureQuery:
+        """The query to run.
+
+        Raises:
+            InputError: a formula, an element, the length of the page or the cursor is not one.
+        """
+        return StructureQuery(
+            **self.model_dump(include={"job", "model", "converged", "unique", "matched", "energy_above_hull_max"}),
+            reduced_formula=None if self.composition is None else parse_formula(self.composition).reduced,
+            chemsys=None if self.chemsys is None else "-".join(_parse_elements(self.chemsys, "-", "chemsys")),
+            elements=() if self.elements is None else _parse_elements(self.elements, ",", "elements"),
+            on_hull=self.hull,
+            order=self._order,
+            descending=self.sort.startswith("-"),
+            after=None if self.cursor is None else self._decode(self.cursor),
+            limit=page_size(self.limit, settings),
+        )
+
+    @property
+    def _order(self) -> StructureOrder:
+        return StructureOrder(self.sort.removeprefix("-"))
+
+    def _decode(self, cursor: str) -> tuple[Any, str]:
+        kind = str if self._order is StructureOrder.CREATED else (float, type(None))
+        sort, value, last_id = decode_cursor(cursor, str, kind, str)
+        if sort != self.sort or not is_structure_id(last_id):
+            raise refuse_cursor(cursor)
+        return (last_id if self._order is StructureOrder.CREATED else value), last_id
+
+
+@router.get("")
+def list_structures(request: Request, services: Use, filters: Annotated[StructureFilters, Query()]) -> StructurePage:
+    """Structures that pass all filters."""
+    query = filters.to_query(services.settings)
+    with services.store.reading() as tx:
+        page = tx.structure_views.search(query)
+    key = page.next_key and [filters.sort, *page.next_key]
+    return StructurePage(items=[StructureItem.of(view) for view in page.items], next=next_path(request, key))
+
+
+@router.get(
+    "/{structure_id}",
+    response_model=StructureDetail,
+    responses={200: {"content": {media_type: {} for media_type in MEDIA_TYPES if media_type != "application/json"}}},
+)
+def get_structure(
+    structure_id: str,
+    request: Request,
+    services: Use,
+    format: Annotated[Literal["json", "cif", "poscar", "extxyz"] | None, Query()] = None,  # noqa: A002  the field's name
+) -> Any:  # noqa: ANN401  the model, or a response of its own
+    """A structure with its atoms: JSON, CIF, POSCAR or extended XYZ, by ``format`` or ``Accept``."""
+    if not is_structure_id(structure_id):
+        raise NotFoundError("structure", structure_id)
+    chosen = format or choose_format(request.headers.get("accept", "*/*"))
+    with services.store.reading() as tx:
+        view = tx.structure_views.get(structure_id)
+    if chosen == "json":
+        return StructureDetail.of(view)
+    return _as_file(view, chosen)
+
+
+def _as_file(view: StructureView, format_: Format) -> Response:
+    atoms = from_json(view.atoms or {})
+    atoms.info = {"id": view.id, "model": view.model, "pseudo_energy_per_atom": view.pseudo_energy_per_atom}
+    media_type = next(name for name, known in MEDIA_TYPES.items() if known == format_)
+    name = _FILE_NAMES[format_].format(view.id)
+    headers = {"Content-Disposition": f'inline; filename="{name}"', "Vary": "Accept"}
+    return Response(write_structure(atoms, format_), headers=headers, media_type=media_type)
+
+
+def _parse_elements(text: str, separator: str, field: str) -> tuple[str, ...]:
+    """Distinct element symbols in alphabetical order."""
+    symbols = {symbol.strip() for symbol in text.split(separator, MAX_ELEMENTS)}
+    for symbol in symbols:
+        if symbol not in ATOMIC_NUMBERS:
+            hint = f"Give at most {MAX_ELEMENTS} symbols such as Li{separator}S."
+            raise InputError("unknown_element", field, text, f"{symbol[:20]!r} is not an element", hint)
+    return tuple(sorted(symbols))
