@@ -1,5 +1,13 @@
 """What the structures are: symmetry, matches, duplicates, the pseudo convex hull."""
 
+from rm_engine.analysis.duplicates import find_duplicates
+from rm_engine.analysis.matching import Match, Matcher
 from rm_engine.analysis.symmetry import SpaceGroup, find_space_group
 
-__all__ = ["SpaceGroup", "find_space_group"]
+__all__ = [
+    "Match",
+    "Matcher",
+    "SpaceGroup",
+    "find_duplicates",
+    "find_space_group",
+]
