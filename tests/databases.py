@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from rm_engine.spec import GenerationSpec
 from service.domain import Claim, GeneratedRecord, JobState, Match
@@ -18,6 +22,24 @@ from service.jobs import (
 )
 from service.jobs.submission import DEFAULT_LIMITS
 from service.store import Store
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """URL of an empty database."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'test.sqlite3'}"
+    return str(request.getfixturevalue("postgres_url"))
+
+
+@pytest.fixture
+def store(database_url: str) -> Iterator[Store]:
+    """A migrated, empty database."""
+    store = Store(database_url)
+    store.migrate()
+    yield store
+    store.close()
+
 
 CUBE: dict[str, Any] = {
     "numbers": [3, 16, 16],

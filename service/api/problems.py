@@ -118,8 +118,17 @@ def _handle_store_unavailable(_request: Request, error: StoreUnavailableError) -
     )
 
 
+_HTTP_CODES: Final = {
+    400: "malformed_json",  # from FastAPI, for what its JSON reader cannot even refuse in order
+    404: "not_found",
+    405: "method_not_allowed",
+    406: "not_acceptable",
+    413: "body_too_large",
+}
+
+
 def _handle_http(_request: Request, error: HTTPException) -> Response:
-    code = HTTPStatus(error.status_code).name.lower()
+    code = _HTTP_CODES.get(error.status_code, f"http_{error.status_code}")
     return problem_response(error.status_code, code, error.detail, headers=error.headers)
 
 

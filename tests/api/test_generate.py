@@ -1,0 +1,206 @@
+"""POST /generate and /jobs: what is accepted, what is refused and how."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from databases import lis2, run_job
+from fastapi.testclient import TestClient
+
+from service.jobs import claim_chunk, list_due_chunks
+from service.main import create_app
+from service.settings import Settings
+from service.store import Store
+
+JSON = {"content-type": "application/json"}
+LIS2 = {"composition": "LiS2", "model": "toy"}
+
+
+def test_a_job_is_queued(client: TestClient, store: Store, settings: Settings) -> None:
+    response = client.post("/generate", json={**LIS2, "n": 30, "seed": 7})
+    job = response.json()
+    assert response.status_code == 202
+    assert response.headers["location"] == f"/jobs/{job['id']}" == job["links"]["self"]
+    assert (job["state"], job["progress"], job["error"]) == ("queued", 0.0, None)
+    assert (job["spec"]["composition"], job["spec"]["n"], job["spec"]["seed"]) == ("LiS2", 30, 7)
+    assert job["counts"]["requested"] == 30
+    assert client.get(response.headers["location"]).json() == job
+    (message,) = (settings.queue_dir / "messages").iterdir()
+    assert list_due_chunks(store) == [], "it was announced"
+    assert message.stat().st_size < 5000
+
+
+def test_a_seed_is_drawn_and_reported(client: TestClient) -> None:
+    seeds = {client.post("/generate", json=LIS2).json()["spec"]["seed"] for _ in range(3)}
+    assert len(seeds) == 3
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"formula_units": 3}, {"formula_units": [3]}),
+        ({"formula_units": [2, 4]}, {"formula_units": [2, 3, 4]}),
+        ({"boundary": "molecule"}, {"periodic": [False, False, False]}),
+        (
+            {"boundary": {"periodic": [True, True, False]}, "cell": [[4, 0, 0], [0, 4, 0], [0, 0, 20]]},
+            {"periodic": [True, True, False], "cell": [[4, 0, 0], [0, 4, 0], [0, 0, 20]]},
+        ),
+        ({"cell": [[4, 0, 0], [0, 4, 0], [0, 0, 4]], "fixed_cell": True}, {"fixed_cell": True}),
+        ({"volume_per_atom": [15, 25]}, {"volume_per_atom": [15, 25]}),
+        ({"min_distance": 1.5, "fmax": 0.05, "max_steps": 10, "match": False}, {"min_distance": 1.5, "match": False}),
+    ],
+)
+def test_every_field_reaches_the_run(client: TestClient, fields: dict[str, Any], expected: dict[str, Any]) -> None:
+    response = client.post("/generate", json={**LIS2, **fields})
+    assert response.status_code == 202, response.text
+    spec = response.json()["spec"]
+    assert {name: spec[name] for name in expected} == expected
+
+
+BAD: list[tuple[dict[str, Any], str, str]] = [
+    ({"composition": "LiXx2"}, "unknown_element", "composition"),
+    ({"composition": ""}, "empty_formula", "composition"),
+    ({"composition": "Li2("}, "unparsable_formula", "composition"),
+    ({"composition": "Li\x002"}, "unparsable_formula", "composition"),
+    ({"composition": "HHeLiBeBCNOF"}, "too_many_elements", "composition"),
+    ({"composition": "Li99S99P99"}, "too_many_atoms", "composition"),
+    ({"composition": "Li99999999"}, "unparsable_formula", "composition"),
+    ({"composition": "Li" * 101}, "formula_too_long", "composition"),
+    ({"composition": "NaCl"}, "element_not_in_model", "composition"),
+    ({"composition": 7}, "invalid_value", "composition"),
+    ({"formula_units": 100}, "too_many_atoms", "formula_units"),
+    ({"formula_units": [4, 2]}, "out_of_range", "formula_units"),
+    ({"formula_units": "2"}, "invalid_value", "formula_units"),
+    ({"n": 0}, "out_of_range", "n"),
+    ({"n": 10_001}, "out_of_range", "n"),
+    ({"n": True}, "invalid_value", "n"),
+    ({"n": None}, "invalid_value", "n"),
+    ({"seed": -1}, "out_of_range", "seed"),
+    ({"volume_per_atom": [0, 0]}, "out_of_range", "volume_per_atom"),
+    ({"volume_per_atom": [30, 20]}, "impossible_volume", "volume_per_atom"),
+    ({"min_distance": 9}, "impossible_separation", "min_distance"),
+    ({"cell": [[4, 0, 0], [4, 0, 0], [0, 0, 4]]}, "impossible_cell", "cell"),
+    ({"boundary": {"periodic": [True, True, False]}}, "cell_required", "cell"),
+    ({"boundary": "slab"}, "invalid_value", "boundary"),
+    ({"fixed_cell": True}, "cell_required", "cell"),
+    ({"model": "gpt"}, "unknown_model", "model"),
+    ({"model": "../toy"}, "unknown_model", "model"),
+    ({"fmax": 0}, "out_of_range", "fmax"),
+    ({"fmax": 1e999}, "invalid_value", "fmax"),
+    ({"max_steps": 10**9}, "out_of_range", "max_steps"),
+    ({"compositon": "LiS2"}, "unknown_field", "compositon"),
+]
+
+
+@pytest.mark.parametrize(("fields", "code", "field"), BAD)
+def test_bad_input_is_refused_by_name_and_leaves_no_job(
+    client: TestClient, fields: dict[str, Any], code: str, field: str
+) -> None:
+    response = client.post("/generate", content=json.dumps({**LIS2, **fields}), headers=JSON)
+    problem = response.json()
+    assert (response.status_code, problem["code"], problem["errors"][0]["field"]) == (422, code, field), problem
+    assert response.headers["content-type"] == "application/problem+json"
+    assert (problem["status"], problem["type"]) == (422, f"urn:rmatch:problem:{code}")
+    assert problem["errors"][0]["reason"]
+    assert problem["errors"][0]["hint"]
+    assert len(problem["errors"][0]["value"]) <= 80
+    assert client.get("/jobs").json()["items"] == []
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        (b"{", 400, "malformed_json"),
+        (b"\xff\xfe", 400, "malformed_json"),
+        (b"[" * 50_000, 400, "malformed_json"),
+        (b'{"composition": "LiS2", "n": ' + b"9" * 5000 + b"}", 400, "malformed_json"),
+        (b"[]", 422, "invalid_value"),
+        (b"null", 422, "invalid_value"),
+        (b"", 422, "missing_field"),
+        (b"{}", 422, "missing_field"),
+        (b'{"composition": "\\ud800"}', 422, "unparsable_formula"),
+        (b'{"composition": "LiS2", "model": "\\ud800"}', 422, "unknown_model"),
+        (b'{"composition": "LiS2", "model": "toy", "fmax": NaN}', 422, "invalid_value"),
+        (b'{"composition": "' + b"L" * 100_000 + b'"}', 413, "body_too_large"),
+    ],
+)
+def test_bodies_that_are_no_request(client: TestClient, body: bytes, status: int, code: str) -> None:
+    response = client.post("/generate", content=body, headers=JSON)
+    assert (response.status_code, response.json()["code"]) == (status, code), response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    assert client.get("/jobs").json()["items"] == []
+
+
+def test_a_body_is_counted_while_it_streams(client: TestClient) -> None:
+    chunks = (b" " * 1000 for _ in range(101))
+    response = client.post("/generate", content=chunks, headers=JSON)
+    assert "content-length" not in response.request.headers
+    assert (response.status_code, response.json()["code"]) == (413, "body_too_large")
+
+
+def test_a_broken_model_is_the_services_fault(client: TestClient, settings: Settings) -> None:
+    assert settings.models_dir is not None
+    Path(settings.models_dir, "broken.json").write_text("{}", encoding="utf-8")
+    response = client.post("/generate", json={**LIS2, "model": "broken"})
+    assert (response.status_code, response.json()["code"]) == (503, "unusable_model")
+
+
+def test_a_job_is_accepted_while_the_broker_is_down(settings: Settings, store: Store) -> None:
+    app = create_app(settings.model_copy(update={"broker_url": "redis://127.0.0.1:1/0"}))
+    with TestClient(app) as client:
+        assert client.post("/generate", json=LIS2).status_code == 202
+    assert len(list_due_chunks(store)) == 1, "the sweeper will announce it"
+
+
+def test_jobs_are_listed_newest_first_in_pages(client: TestClient, store: Store) -> None:
+    ids = [client.post("/generate", json=LIS2).json()["id"] for _ in range(5)]
+    found, path = [], "/jobs?limit=2"
+    while path:
+        page = client.get(path).json()
+        found += [job["id"] for job in page["items"]]
+        path = page["next"]
+    assert found == sorted(ids, reverse=True)
+    assert client.get("/jobs?state=queued&limit=100").json()["next"] is None
+    assert client.get("/jobs?state=running").json()["items"] == []
+
+
+def test_a_running_job_is_cancelled(client: TestClient, store: Store) -> None:
+    job_id = client.post("/generate", json=LIS2).json()["id"]
+    assert claim_chunk(store, f"{job_id}-c00000", "w", 60) is not None
+    assert client.get(f"/jobs/{job_id}").json()["state"] == "running"
+    for _ in range(2):
+        response = client.delete(f"/jobs/{job_id}")
+        assert (response.status_code, response.json()["state"]) == (200, "cancelled")
+
+
+def test_a_finished_job_cannot_be_cancelled(client: TestClient, store: Store) -> None:
+    job_id = run_job(store, lis2(1), [-1.0])
+    response = client.delete(f"/jobs/{job_id}")
+    assert (response.status_code, response.json()["code"]) == (409, "job_finished")
+    assert client.get(f"/jobs/{job_id}").json()["state"] == "succeeded"
+
+
+@pytest.mark.parametrize("job_id", ["0" * 26, "nonsense", "%00", "%ff", "a" * 5000])
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+def test_an_unknown_job_is_not_found(client: TestClient, method: str, job_id: str) -> None:
+    response = client.request(method, f"/jobs/{job_id}")
+    assert (response.status_code, response.json()["code"]) == (404, "unknown_job")
+
+
+@pytest.mark.parametrize(
+    ("path", "code"),
+    [
+        ("/jobs?state=lost", "invalid_value"),
+        ("/jobs?limit=0", "out_of_range"),
+        ("/jobs?limit=101", "out_of_range"),
+        ("/jobs?limit=x", "invalid_value"),
+        ("/jobs?cursor=x", "invalid_cursor"),
+        ("/jobs?cursor=WyJcdTAwMDAiXQ", "invalid_cursor"),
+    ],
+)
+def test_bad_parameters_of_the_list(client: TestClient, path: str, code: str) -> None:
+    response = client.get(path)
+    assert (response.status_code, response.json()["code"]) == (422, code)
