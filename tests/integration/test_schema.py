@@ -1,0 +1,72 @@
+"""The migrations and the tables say the same, and many processes may migrate at once."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import inspect, text
+
+from service.domain import StoreUnavailableError
+from service.store import Store
+from service.store.tables import metadata
+
+
+def test_the_migrations_make_the_tables(store: Store) -> None:
+    with store.reading() as tx:
+        context = MigrationContext.configure(tx.connection, opts={"compare_type": True})
+        assert compare_metadata(context, metadata) == []
+
+
+def test_the_migrations_make_the_check_constraints(tmp_path: Path) -> None:
+    """Alembic does not compare these."""
+    migrated = Store(f"sqlite:///{tmp_path / 'migrated.sqlite3'}")
+    migrated.migrate()
+    created = Store(f"sqlite:///{tmp_path / 'created.sqlite3'}")
+    found = []
+    for store in (migrated, created):
+        with store.transaction() as tx:
+            metadata.create_all(tx.connection)
+            inspector = inspect(tx.connection)
+            checks = {name: inspector.get_check_constraints(name) for name in metadata.tables}
+            found.append({name: sorted((c["name"] or "", c["sqltext"]) for c in checks[name]) for name in checks})
+        store.close()
+    assert found[0] == found[1]
+    assert [name for name, _ in found[0]["chunks"]] == ["ck_chunks_kind", "ck_chunks_not_empty", "ck_chunks_state"]
+
+
+def test_several_processes_migrate_at_once(database_url: str) -> None:
+    program = "import sys; from service.store import Store; Store(sys.argv[1]).migrate()"
+    processes = [subprocess.Popen([sys.executable, "-c", program, database_url]) for _ in range(4)]
+    assert [process.wait(timeout=60) for process in processes] == [0, 0, 0, 0]
+    store = Store(database_url)
+    assert store.is_migrated()
+    store.close()
+
+
+def test_an_empty_database_is_not_migrated(database_url: str) -> None:
+    store = Store(database_url)
+    assert not store.is_migrated()
+    store.close()
+
+
+def test_sqlite_is_set_up_for_several_processes(tmp_path: Path) -> None:
+    store = Store(f"sqlite:///{tmp_path / 'new' / 'test.sqlite3'}")
+    with store.reading() as tx:
+        found = {
+            name: tx.connection.scalar(text(f"PRAGMA {name}"))
+            for name in ("journal_mode", "foreign_keys", "busy_timeout")
+        }
+    assert found == {"journal_mode": "wal", "foreign_keys": 1, "busy_timeout": 30_000}
+    store.close()
+
+
+def test_a_database_that_is_not_there_is_said_so() -> None:
+    store = Store("postgresql://nobody@127.0.0.1:1/none")
+    with pytest.raises(StoreUnavailableError), store.reading():
+        pass
+    store.close()
