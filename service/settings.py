@@ -61,7 +61,7 @@ class Settings(BaseSettings):
     @cached_property
     def resolved_broker_url(self) -> str:
         """``broker_url``, or a queue of files in the data directory."""
-        return self.broker_url or "filesystem://"
+        return self.broker_url or "filesystem://localhost"
 
     @cached_property
     def queue_dir(self) -> Path:
