@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from importlib.metadata import version
-from threading import Thread
 
 from fastapi import FastAPI
-from fastapi.concurrency import run_in_threadpool
 
 from service.api import health, jobs, models, references, structures
 from service.api.limits import BodyLimit
 from service.api.problems import Problem, install_problem_handlers
 from service.api.services import Services
-from service.jobs import seed_known_crystals
 from service.logs import configure_logging
 from service.queue import ChunkQueue
 from service.sandbox import Sandbox
+from service.seeding import seed_beside
 from service.settings import Settings
 from service.store import Store
 
@@ -58,12 +56,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 @asynccontextmanager
 async def _run(app: FastAPI) -> AsyncIterator[None]:
     services: Services = app.state.services
-    seeding = Thread(target=seed_known_crystals, args=(services.store,), name="seed")
-    if services.settings.prepare_database:
-        await run_in_threadpool(services.store.migrate)
-        seeding.start()  # expanding the crystals takes a second, which nobody needs to wait for
-    yield
-    if seeding.ident is not None:
-        await run_in_threadpool(seeding.join)
-    services.queue.close()
-    services.store.close()
+    with ExitStack() as stack:
+        stack.callback(services.store.close)
+        stack.callback(services.queue.close)
+        if services.settings.prepare_database:
+            services.store.migrate()
+            stack.enter_context(seed_beside(services.settings.resolved_database_url))
+        yield
