@@ -11,7 +11,8 @@ import os
 import resource
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from threading import BoundedSemaphore
 from typing import Any, Final
 
 import structlog
@@ -19,10 +20,12 @@ import structlog
 from rm_engine.errors import InputError
 from rm_engine.files import FileLimits, Format, parse_structures, to_json
 from rm_engine.spec.limits import MAX_ATOMS
-from service.domain import AtomsJson
+from service.domain import AtomsJson, BusyError
 
 MAX_STRUCTURES: Final = 1000
 _MORE_WALL_THAN_CPU: Final = 1.5
+_PLACES: Final = 2
+_WAIT_SECONDS: Final = 2
 
 _log = structlog.get_logger(__name__)
 
@@ -34,17 +37,28 @@ class Sandbox:
     Attributes:
         seconds: CPU time for one file; half as much again may pass on the wall.
         memory_bytes: address space for one file.
+        places: children at a time.
     """
 
     seconds: float
     memory_bytes: int
+    places: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(_PLACES))
 
     def parse(self, content: str, format_: Format) -> list[AtomsJson]:
         """The structures in the content of a file.
 
         Raises:
             InputError: the content does not parse, or reading it passed a limit.
+            BusyError: other uploads are being read.
         """
+        if not self.places.acquire(timeout=_WAIT_SECONDS):
+            raise BusyError("Other uploads are being read. Try again soon.")
+        try:
+            return self._parse(content, format_)
+        finally:
+            self.places.release()
+
+    def _parse(self, content: str, format_: Format) -> list[AtomsJson]:
         command = [sys.executable, "-B", "-m", __name__, str(round(self.seconds) or 1), str(self.memory_bytes)]
         # BLAS would reserve memory for every core
         environment = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OPENBLAS_NUM_THREADS": "1"}

@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from rm_engine.errors import CheckpointError, InputError, ModelNotFoundError
-from service.domain import JobFinishedError, NotFoundError, StoreUnavailableError
+from service.domain import BusyError, JobFinishedError, NotFoundError, StoreUnavailableError
 
 MEDIA_TYPE: Final = "application/problem+json"
 _RETRY_AFTER_SECONDS: Final = "5"
@@ -79,6 +79,7 @@ def _handlers() -> dict[type[Exception], Callable[[Request, Any], Response]]:
         NotFoundError: _handle_not_found,
         JobFinishedError: _handle_finished_job,
         StoreUnavailableError: _handle_store_unavailable,
+        BusyError: _handle_busy,
         RequestValidationError: _handle_validation,
         HTTPException: _handle_http,
         Exception: _handle_unexpected,
@@ -108,6 +109,10 @@ def _handle_not_found(_request: Request, error: NotFoundError) -> Response:
 
 def _handle_finished_job(_request: Request, error: JobFinishedError) -> Response:
     return problem_response(409, "job_finished", str(error))
+
+
+def _handle_busy(_request: Request, error: BusyError) -> Response:
+    return problem_response(503, "busy", str(error), headers={"Retry-After": _RETRY_AFTER_SECONDS})
 
 
 def _handle_store_unavailable(_request: Request, error: StoreUnavailableError) -> Response:

@@ -11,12 +11,13 @@ from service.domain.chunks import (
     Match,
     Progress,
 )
-from service.domain.errors import JobFinishedError, NotFoundError, ServiceError, StoreUnavailableError
+from service.domain.errors import BusyError, JobFinishedError, NotFoundError, ServiceError, StoreUnavailableError
 from service.domain.references import Reference
 from service.domain.states import ChunkKind, ChunkState, JobState, LeaseStatus
 
 __all__ = [
     "AtomsJson",
+    "BusyError",
     "ChunkKind",
     "ChunkState",
     "Claim",

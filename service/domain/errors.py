@@ -30,5 +30,9 @@ class JobFinishedError(ServiceError):
         super().__init__(f"Job {job_id} has already {state}; only queued and running jobs can be cancelled.")
 
 
+class BusyError(ServiceError):
+    """Too much of this is going on already; what was asked can be tried again."""
+
+
 class StoreUnavailableError(ServiceError):
     """The database does not answer; what was asked can be tried again."""

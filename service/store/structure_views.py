@@ -7,7 +7,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, exists, func, or_, select
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    RowMapping,
+    Select,
+    and_,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+    tuple_,
+)
 
 from service.domain import NotFoundError
 from service.domain.views import MatchView, Page, StructureOrder, StructureQuery, StructureView
@@ -21,7 +34,7 @@ _VIEW_COLUMNS: Final = [
     for name in StructureView.__dataclass_fields__
     if name not in ("matches", "atoms")
 ]  # fmt: skip
-_ORDER_COLUMNS: Final[dict[StructureOrder, ColumnElement[Any]]] = {
+_ORDER_COLUMNS: Final[dict[StructureOrder, Column[Any]]] = {
     StructureOrder.ENERGY: structures.c.pseudo_energy_per_atom,
     StructureOrder.ENERGY_ABOVE_HULL: structures.c.energy_above_hull,
     StructureOrder.CREATED: structures.c.id,
@@ -107,21 +120,20 @@ def _systems_with(elements: tuple[str, ...]) -> Select[tuple[str]]:
     return query.having(func.count() == len(elements))
 
 
-def _in_order(statement: Select[Any], column: ColumnElement[Any], query: StructureQuery) -> Select[Any]:
+def _in_order(statement: Select[Any], column: Column[Any], query: StructureQuery) -> Select[Any]:
     """Sort by (column, id), what has no value last, and begin after the key of the page before."""
-    identity = structures.c.id
     if query.after is not None:
         statement = statement.where(_is_after(column, query.after, descending=query.descending))
-    if query.descending:
-        return statement.order_by(column.desc().nulls_last(), identity.desc())
-    return statement.order_by(column.asc().nulls_last(), identity.asc())
+    keys = (column.desc(), structures.c.id.desc()) if query.descending else (column.asc(), structures.c.id.asc())
+    # not where nothing is null: PostgreSQL could no longer read its index backwards
+    return statement.order_by(keys[0].nulls_last() if column.nullable else keys[0], keys[1])
 
 
-def _is_after(column: ColumnElement[Any], key: tuple[Any, ...], *, descending: bool) -> ColumnElement[bool]:
+def _is_after(column: Column[Any], key: tuple[Any, ...], *, descending: bool) -> ColumnElement[bool]:
     value, last_id = key
     identity = structures.c.id
-    is_later_id = identity < last_id if descending else identity > last_id
     if value is None:
-        return and_(column.is_(None), is_later_id)
-    is_later = column < value if descending else column > value
-    return or_(is_later, and_(column == value, is_later_id), column.is_(None))
+        return and_(column.is_(None), identity < last_id if descending else identity > last_id)
+    here, there = tuple_(column, identity), tuple_(literal(value), literal(last_id))
+    is_later = here < there if descending else here > there
+    return or_(is_later, column.is_(None)) if column.nullable else is_later

@@ -114,3 +114,12 @@ def test_models_are_listed_with_what_they_know(client: TestClient, settings: Set
     items = {item["name"]: item for item in client.get("/models").json()["items"]}
     assert items["toy"]["elements"] == ["Li", "P", "S"]
     assert items["toy"]["potential"]["cutoff"] == 4.0
+
+
+def test_more_uploads_at_once_than_places_are_told_to_come_back(client: TestClient) -> None:
+    sandbox = client.app.state.services.sandbox  # type: ignore[attr-defined]
+    with sandbox.places, sandbox.places:
+        response = client.post("/references", json=upload())
+    assert (response.status_code, response.json()["code"]) == (503, "busy")
+    assert "retry-after" in response.headers
+    assert client.post("/references", json=upload()).status_code == 201
