@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from servers import PostgresServer, RedisServer, run_postgres, run_redis
+from stacks import Stack, open_stack
+
+from service.settings import Settings
 
 
 @pytest.fixture(scope="session")
@@ -34,3 +39,19 @@ def redis_url(redis_server: RedisServer) -> str:
     """URL of an empty Redis database."""
     redis_server.flush()
     return redis_server.url
+
+
+@pytest.fixture(params=["embedded", "servers"])
+def stack(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stack]:
+    """SQLite with the queue of files, then PostgreSQL with Redis; leases short enough to wait for."""
+    options: dict[str, Any] = {
+        "data_dir": tmp_path,
+        "lease_seconds": 2.0,
+        "sweep_seconds": 0.2,
+        "reannounce_seconds": 1.0,
+    }
+    if request.param == "servers":
+        options["database_url"] = request.getfixturevalue("postgres_url")
+        options["broker_url"] = request.getfixturevalue("redis_url")
+    with open_stack(Settings(**options)) as opened:
+        yield opened

@@ -1,0 +1,1 @@
+"""Takes chunks of jobs, runs them on the engine, and records what came of them."""

@@ -1,0 +1,41 @@
+"""The models that a worker process holds, loaded once each."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import torch
+
+from rm_engine.checkpoint import Model, load_model
+from rm_engine.spec import find_model
+from service.settings import Settings
+
+_MAX_MODELS = 8
+
+
+class ModelCache:
+    """Loads models by name, on the device that the settings ask for."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._directories = settings.model_directories
+        self._device = choose_device(settings)
+        self._load = lru_cache(maxsize=_MAX_MODELS)(self._load_version)
+
+    def load(self, name: str) -> Model:
+        """The model of that name; a file that was replaced is read again.
+
+        Raises:
+            ModelNotFoundError: there is none.
+            CheckpointError: its files cannot be used.
+        """
+        return self._load(name, find_model(name, self._directories).stat().st_mtime_ns)
+
+    def _load_version(self, name: str, _modified_ns: int) -> Model:
+        return load_model(name, directories=self._directories, device=self._device)
+
+
+def choose_device(settings: Settings) -> str:
+    """The device of the settings; ``auto`` takes CUDA where it is there."""
+    if settings.device != "auto":
+        return settings.device
+    return "cuda" if torch.cuda.is_available() else "cpu"
