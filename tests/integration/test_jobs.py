@@ -100,6 +100,19 @@ def test_the_last_two_chunks_closing_at_once_open_one_analysis(store: Store) -> 
         assert claim_chunk(store, analysis, "w", 60) is not None
 
 
+def test_recording_waits_for_whoever_has_locked_the_job(store: Store) -> None:
+    """Else two last chunks that close at once would each see the other still running, and the job would never end."""
+    job_id = submit_job(store, lis2(1))
+    claim = claim_next(store)
+    with ThreadPoolExecutor(1) as pool:
+        with store.transaction() as tx:
+            tx.jobs.lock(job_id)
+            recording = pool.submit(record_generated, store, claim, [record(0)])
+            with pytest.raises(TimeoutError):
+                recording.result(timeout=0.5)
+        assert recording.result(timeout=60)
+
+
 def test_a_worker_thought_dead_can_change_nothing(store: Store) -> None:
     job_id = submit_job(store, lis2(1))
     dead = claim_next(store, "dead", lease_seconds=-1)
