@@ -27,9 +27,7 @@ class RMCalculator(Calculator):  # type: ignore[misc]  # ASE has no types
         self._potential = potential
         self._device = device
 
-    def calculate(
-        self, atoms: Atoms = None, properties: Any = None, system_changes: list[str] = all_changes
-    ) -> None:
+    def calculate(self, atoms: Atoms = None, properties: Any = None, system_changes: list[str] = all_changes) -> None:
         """Evaluate the potential.
 
         Raises:
@@ -39,7 +37,9 @@ class RMCalculator(Calculator):  # type: ignore[misc]  # ASE has no types
         unknown = set(self.atoms.numbers.tolist()) - set(self._potential.config.elements)
         if unknown:
             names = ", ".join(SYMBOLS[number] for number in sorted(unknown))
-            raise InputError("element_not_in_model", "atoms", names, "the model has no such element", "Use another model.")
+            raise InputError(
+                "element_not_in_model", "atoms", names, "the model has no such element", "Use another model."
+            )
         dtype = next(self._potential.parameters()).dtype
         batch = StructureBatch.from_atoms([self.atoms], dtype=dtype, device=self._device)
         response = evaluate(self._potential, batch, build_neighbor_list(batch, self._potential.config.cutoff))

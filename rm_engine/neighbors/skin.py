@@ -58,7 +58,9 @@ class SkinnedNeighbors:
             torch.where(atoms[:, None], batch.positions, self.built_at.positions),
             torch.where(stale[:, None, None], batch.cells, self.built_at.cells),
         )
-        return type(self)(self.neighbors.replaced(torch.nonzero(atoms)[:, 0], renewed), built_at, self.cutoff, self.skin)
+        return type(self)(
+            self.neighbors.replaced(torch.nonzero(atoms)[:, 0], renewed), built_at, self.cutoff, self.skin
+        )
 
     def select(self, keep: Tensor) -> Self:
         """The list of the structures where ``keep`` (n_structures,) bool is true."""

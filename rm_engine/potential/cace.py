@@ -45,7 +45,9 @@ class CACE(nn.Module):
         n_species, n = len(config.elements), config.n_embedding
         # Small at first: the invariants are products of embeddings, and large ones cost the first epoch.
         self.sender = nn.Parameter(torch.randn(n_species, n) / 4)
-        self.receiver = nn.Parameter(torch.randn(n_species, n) / 4) if config.separate_receiver_embedding else self.sender
+        self.receiver = (
+            nn.Parameter(torch.randn(n_species, n) / 4) if config.separate_receiver_embedding else self.sender
+        )
         shape = (config.n_radial_functions, config.n_radial_channels, n * n)
         scale = config.n_radial_functions**-0.5
         self.radial_mixing = nn.ParameterList([torch.randn(shape) * scale for _ in range(config.l_max + 1)])

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from rm_engine.neighbors import NeighborList
 from rm_engine.potential.cace import CACE
+from rm_engine.potential.core import core_repulsion
 from rm_engine.structure import StructureBatch
 
 
@@ -27,7 +28,9 @@ class Response:
     stresses: Tensor
 
 
-def evaluate(potential: CACE, batch: StructureBatch, neighbors: NeighborList, *, differentiable: bool = False) -> Response:
+def evaluate(
+    potential: CACE, batch: StructureBatch, neighbors: NeighborList, *, bare: bool = False, differentiable: bool = False
+) -> Response:
     """Energy, forces and stress of every structure.
 
     With g_ij = dE/d(r_j - r_i): F_i = sum_j g_ij - sum_j g_ji and V stress = sum_ij (r_j - r_i) (x) g_ij, so that no
@@ -37,18 +40,29 @@ def evaluate(potential: CACE, batch: StructureBatch, neighbors: NeighborList, *,
         potential: the potential; all atomic numbers must be among its elements.
         batch: the structures.
         neighbors: neighbours within at least the potential's cutoff; what lies beyond it does not count.
+        bare: leave out the repulsive core, which is not learned (training).
         differentiable: keep the graph, so that the answer can be differentiated by the parameters (training).
     """
     vectors = neighbors.displacements(batch, far=2 * potential.config.cutoff)
     with torch.enable_grad():
         vectors = vectors.detach().requires_grad_(True)
-        atomic = potential(batch.numbers, batch.numbers[neighbors.index], vectors)
+        neighbor_numbers = batch.numbers[neighbors.index]
+        atomic = potential(batch.numbers, neighbor_numbers, vectors)
         (gradient,) = torch.autograd.grad(atomic.sum(), vectors, create_graph=differentiable)
-    energies = batch.sum_over_atoms(atomic if differentiable else atomic.detach())
+    vectors = vectors.detach()
+    if not differentiable:
+        atomic = atomic.detach()
+    config = potential.config
+    if config.core_contact > 0 and not bare:
+        core, push = core_repulsion(
+            batch.numbers, neighbor_numbers, vectors, contact=config.core_contact, strength=config.core_strength
+        )
+        atomic, gradient = atomic + core, gradient + push
+    energies = batch.sum_over_atoms(atomic)
     forces = gradient.sum(dim=2).index_add(
         0, neighbors.index.flatten(), gradient.transpose(1, 2).reshape(-1, 3), alpha=-1
     )
-    virial = batch.sum_over_atoms(torch.bmm(vectors.detach(), gradient.transpose(1, 2)))
+    virial = batch.sum_over_atoms(torch.bmm(vectors, gradient.transpose(1, 2)))
     volumes = torch.where(batch.is_crystal, batch.volumes, torch.inf)
     stresses = (virial + virial.transpose(1, 2)) / (2 * volumes[:, None, None])
     return Response(energies, forces, stresses)

@@ -35,7 +35,9 @@ class GeneralizedForces:
         return torch.maximum(largest, torch.linalg.vector_norm(self.cell, dim=2).amax(dim=1))
 
 
-def generalize(response: Response, state: RelaxationState, structures: StructureBatch, freedom: CellFreedom) -> GeneralizedForces:
+def generalize(
+    response: Response, state: RelaxationState, structures: StructureBatch, freedom: CellFreedom
+) -> GeneralizedForces:
     """Turn forces and stresses into forces on the degrees of freedom.
 
     Args:
@@ -55,4 +57,3 @@ def generalize(response: Response, state: RelaxationState, structures: Structure
         cell = cell - pressure[:, None, None] * torch.eye(3, dtype=cell.dtype, device=cell.device)
     cell = cell / structures.sizes[:, None, None]
     return GeneralizedForces(atoms, torch.where(structures.is_crystal[:, None, None], cell, 0.0))
-

@@ -60,7 +60,9 @@ def fire_step(state: RelaxationState, forces: GeneralizedForces, config: FireCon
     keep = torch.where(downhill, 1 - state.mixing, 0.0)
     turn = torch.where(downhill, state.mixing * speed / force_norm.clamp(min=1e-30), 0.0)
     grows = downhill & (state.n_downhill > config.patience)
-    time_steps = torch.where(grows, (state.time_steps * config.growth).clamp(max=config.largest_time_step), state.time_steps)
+    time_steps = torch.where(
+        grows, (state.time_steps * config.growth).clamp(max=config.largest_time_step), state.time_steps
+    )
     time_steps = torch.where(downhill | resting, time_steps, time_steps * config.shrinkage)
     mixing = torch.where(grows, state.mixing * config.mixing_decay, state.mixing)
     mixing = torch.where(downhill, mixing, config.mixing)

@@ -81,7 +81,14 @@ class _Outcome:
         self._codes = torch.zeros(n, dtype=torch.int64, device=device)
         self.n_done = 0
 
-    def record(self, leaving: Tensor, state: RelaxationState, codes: Tensor, energies: Tensor | None = None, converged: Tensor | None = None) -> None:
+    def record(
+        self,
+        leaving: Tensor,
+        state: RelaxationState,
+        codes: Tensor,
+        energies: Tensor | None = None,
+        converged: Tensor | None = None,
+    ) -> None:
         """Take down the structures of ``state`` where ``leaving`` (n_structures,) bool is true."""
         gone = state.select(leaving)
         structures = gone.structures

@@ -106,7 +106,9 @@ class _Search:
         starts = list(self._draw_starts(attempt))
         for group in _split(starts):
             relaxed = _relax_starts(self._model, self._spec, [atoms for _, atoms in group], self._report)
-            for (sample, _), atoms, outcome in zip(group, relaxed.structures.to_atoms(), _outcomes(relaxed), strict=True):
+            for (sample, _), atoms, outcome in zip(
+                group, relaxed.structures.to_atoms(), _outcomes(relaxed), strict=True
+            ):
                 self._take(sample, atoms, outcome)
 
     def result(self) -> GenerationResult:

@@ -36,7 +36,10 @@ def lattice_points(cell: NDArray[np.float64], periodic: tuple[bool, bool, bool],
 
 
 def has_fused_atoms(
-    numbers: NDArray[np.int64], positions: NDArray[np.float64], cell: NDArray[np.float64], periodic: tuple[bool, bool, bool]
+    numbers: NDArray[np.int64],
+    positions: NDArray[np.float64],
+    cell: NDArray[np.float64],
+    periodic: tuple[bool, bool, bool],
 ) -> bool:
     """Whether two atoms lie closer than any real pair does; positions are Cartesian (n_atoms, 3) and inside the cell."""
     least = least_distances(numbers, None, FUSED)

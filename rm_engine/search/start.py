@@ -62,7 +62,9 @@ def draw_start(spec: GenerationSpec, card: ModelCard, sample: int, attempt: int 
     )
 
 
-def _draw_cell(spec: GenerationSpec, card: ModelCard, formula: Formula, rng: np.random.Generator) -> NDArray[np.float64]:
+def _draw_cell(
+    spec: GenerationSpec, card: ModelCard, formula: Formula, rng: np.random.Generator
+) -> NDArray[np.float64]:
     """A right-handed cell, rows are vectors, Å: the one asked for, or a random one of the volume asked for or regressed."""
     if spec.cell is not None:
         return np.array(spec.cell)

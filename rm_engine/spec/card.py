@@ -31,6 +31,8 @@ class PotentialConfig:
         separate_receiver_embedding: give the central atom an embedding of its own.
         n_radial_functions: number of trainable Bessel functions.
         n_radial_channels: number of radial channels they are mixed into.
+        core_contact: the repulsive core begins at this fraction of the sum of two covalent radii; 0 is none.
+        core_strength: strength of the core, pseudo energy units.
     """
 
     elements: tuple[int, ...]
@@ -42,6 +44,8 @@ class PotentialConfig:
     separate_receiver_embedding: bool
     n_radial_functions: int = 6
     n_radial_channels: int = 8
+    core_contact: float = 0.0
+    core_strength: float = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -54,6 +54,8 @@ class TrainingSpec:
         weight_decay: decoupled weight decay of AdamW.
         force_weight: weight of the mean squared force error in the loss (eq. 12).
         stress_weight: weight of the mean squared stress error.
+        amplitude_scale: errors of forces on a structure shaken by amplitude s count 1/(1 + (s/scale)²), Å, so that the strongest
+            noise, whose response nobody can tell, does not drown the rest; None counts all alike, as the paper does.
         gradient_norm: gradients are clipped to this norm.
         ema_decay: decay of the exponential moving average of the weights, by step; the average is what is validated and kept.
         validation_fraction: fraction of the structures kept out for validation, unless a validation set is given.
@@ -65,13 +67,14 @@ class TrainingSpec:
     noise: NoiseSpec = field(default_factory=NoiseSpec)
     n_epochs: int = 100
     batch_size: int = 32
-    learning_rate: float = 2e-2
+    learning_rate: float = 6e-3
     warmup: float = 0.02
     final_rate: float = 1e-2
     weight_decay: float = 1e-5
     force_weight: float = 1.0
     stress_weight: float = 10.0
-    gradient_norm: float = 1.0
+    amplitude_scale: float | None = 0.4
+    gradient_norm: float = 0.3
     ema_decay: float = 0.999
     validation_fraction: float = 0.05
     seed: int = 0

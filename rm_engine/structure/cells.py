@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from ase.geometry import minkowski_reduce
 from torch import Tensor
@@ -18,6 +19,6 @@ def cell_heights(cells: Tensor) -> Tensor:
 
 def reduce_cell(cell: Tensor) -> Tensor:
     """Three short vectors (3, 3) of the same lattice, of the same handedness (Minkowski reduction)."""
-    reduced, _ = minkowski_reduce(cell.double().cpu().numpy())
-    reduced = torch.as_tensor(reduced).to(cell)
+    vectors, _ = minkowski_reduce(cell.double().cpu().numpy())
+    reduced = torch.as_tensor(np.asarray(vectors)).to(cell)
     return torch.where(torch.linalg.det(reduced) * torch.linalg.det(cell) > 0, reduced, -reduced)

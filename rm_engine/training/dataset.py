@@ -33,7 +33,9 @@ class TrainingSet:
     @classmethod
     def from_atoms(cls, structures: Sequence[Atoms], *, smallest_cell: int, device: torch.device | str = "cpu") -> Self:
         """Repeat small crystals to ``smallest_cell`` atoms and collect everything."""
-        batch = StructureBatch.from_atoms([repeat_small_cell(atoms, smallest_cell) for atoms in structures], device=device)
+        batch = StructureBatch.from_atoms(
+            [repeat_small_cell(atoms, smallest_cell) for atoms in structures], device=device
+        )
         return cls(batch, torch.cumsum(batch.sizes, 0) - batch.sizes)
 
     def take(self, rows: Tensor) -> StructureBatch:

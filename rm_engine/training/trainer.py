@@ -31,7 +31,7 @@ class EpochRecord:
         epoch: epochs done, from 1.
         learning_rate: at the end of the epoch.
         loss: mean training loss.
-        force_rmse: root mean square force error of training batches, per component.
+        force_rmse: root mean square force error of training batches, per component, weighted as in the loss.
         stress_rmse: the same for stresses of crystals.
         validation_loss: loss of the averaged weights on held-out structures under noise that stays the same.
         validation_force_rmse: force error there.
@@ -68,9 +68,8 @@ class Errors:
 
     def loss(self, spec: TrainingSpec) -> Tensor:
         """The loss, eq. 12, with means in place of sums."""
-        return (
-            spec.force_weight * self.force / max(1, self.n_forces)
-            + spec.stress_weight * self.stress / max(1, self.n_stresses)
+        return spec.force_weight * self.force / max(1, self.n_forces) + spec.stress_weight * self.stress / max(
+            1, self.n_stresses
         )
 
 
@@ -85,7 +84,11 @@ class Trainer:
     """
 
     def __init__(
-        self, spec: TrainingSpec, training: Sequence[Atoms], validation: Sequence[Atoms], device: torch.device | str = "cpu"
+        self,
+        spec: TrainingSpec,
+        training: Sequence[Atoms],
+        validation: Sequence[Atoms],
+        device: torch.device | str = "cpu",
     ) -> None:
         self.spec = spec
         self.training_set = TrainingSet.from_atoms(training, smallest_cell=spec.noise.smallest_cell, device=device)
@@ -134,7 +137,9 @@ class Trainer:
             loss=float(np.mean(losses)),
             force_rmse=force,
             stress_rmse=stress,
-            validation_loss=float(np.mean([float(errors.loss(self.spec)) for errors in held_out])) if held_out else math.nan,
+            validation_loss=float(np.mean([float(errors.loss(self.spec)) for errors in held_out]))
+            if held_out
+            else math.nan,
             validation_force_rmse=v_force,
             validation_stress_rmse=v_stress,
         )
@@ -152,11 +157,17 @@ class Trainer:
         self.optimizer.step()
         self.n_steps += 1
         self._update_average()
-        return Errors(errors.force.detach(), errors.stress.detach(), errors.n_forces, errors.n_stresses), float(loss.detach())
+        return Errors(errors.force.detach(), errors.stress.detach(), errors.n_forces, errors.n_stresses), float(
+            loss.detach()
+        )
 
     def validate(self) -> list[Errors]:
         """Errors of the averaged weights on the held-out structures, batch by batch, under the same noise each time."""
-        batches = self.validation_set.batches(self.spec.batch_size, (self.spec.seed, _ORDER, 0)) if len(self.validation_set) else ()
+        batches = (
+            self.validation_set.batches(self.spec.batch_size, (self.spec.seed, _ORDER, 0))
+            if len(self.validation_set)
+            else ()
+        )
         return [
             self.errors_of(self.average, self.draw(batch, _VALIDATION, count)) for count, batch in enumerate(batches)
         ]
@@ -172,15 +183,25 @@ class Trainer:
     def errors_of(self, potential: CACE, example: Example, *, differentiable: bool = False) -> Errors:
         """Squared errors of a potential on an example."""
         batch = example.noisy.batch
-        response = evaluate(potential, batch, example.neighbors, differentiable=differentiable)
+        response = evaluate(potential, batch, example.neighbors, bare=True, differentiable=differentiable)
         crystals = batch.is_crystal[:, None, None]
         stress = torch.where(crystals, response.stresses - example.target.stresses, 0.0)
+        weights = self._force_weights(example.noisy.amplitudes)[batch.structure_of]
         return Errors(
-            force=(response.forces - example.target.forces).square().sum(),
+            force=(weights[:, None] * (response.forces - example.target.forces).square()).sum(),
             stress=stress.square().sum(),
             n_forces=3 * batch.n_atoms,
             n_stresses=9 * int(batch.is_crystal.sum()),
         )
+
+    def _force_weights(self, amplitudes: Tensor) -> Tensor:
+        """(n_structures,) weights of force errors, 1 on average over the ladder of amplitudes."""
+        scale = self.spec.amplitude_scale
+        if scale is None:
+            return torch.ones_like(amplitudes)
+        ladder = torch.tensor(self.spec.noise.amplitudes).to(amplitudes)
+        weights, mean = (1 / (1 + (values / scale) ** 2) for values in (amplitudes, ladder))
+        return weights / mean.mean()
 
     def learning_rate(self) -> float:
         """Learning rate of the next step: a linear rise, then half a cosine."""

@@ -1,0 +1,115 @@
+"""Recipes of the shipped models: the architectures of the paper, with a training that fits a laptop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from ase import Atoms
+from ase.build import bulk
+
+from rm_engine.errors import InputError
+from rm_engine.files import read_structures
+from rm_engine.spec import NoiseSpec, PotentialConfig, TrainingSpec
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Structures to learn from and, apart from them, to validate on; without the latter a fraction is kept out."""
+
+    training: Sequence[Atoms]
+    validation: Sequence[Atoms] = ()
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a shipped model is made.
+
+    Attributes:
+        spec: the training run.
+        load: reads its data from the folder or file that the user gives, None where it was not given.
+        source: what the data are, for the model's card.
+    """
+
+    spec: TrainingSpec
+    load: Callable[[Path | None], TrainingData]
+    source: str
+
+
+def load_files(path: Path) -> list[Atoms]:
+    """All structures of a file or folder that :func:`rm_engine.files.read_structures` knows."""
+    return [stored.atoms for stored in read_structures(path)]
+
+
+def _load_mp20(path: Path | None) -> TrainingData:
+    """MP-20 from a folder with ``mp20_train`` and, if there, ``mp20_val`` as .extxyz.gz, .extxyz or .csv; or any one file."""
+    if path is None:
+        raise InputError(
+            "data_required", "data", "none", "this recipe needs data", "Give --data FOLDER with the MP-20 files."
+        )
+    if path.is_file():
+        return TrainingData(load_files(path))
+    parts = [_find_part(path, part) for part in ("train", "val")]
+    if parts[0] is None:
+        raise InputError("data_required", "data", path, "no mp20_train.* and no train.csv in it", "Give --data FOLDER.")
+    return TrainingData(load_files(parts[0]), load_files(parts[1])[:_N_VALIDATION] if parts[1] else ())
+
+
+def _find_part(folder: Path, part: str) -> Path | None:
+    names = (f"mp20_{part}.extxyz.gz", f"mp20_{part}.extxyz", f"{part}.csv")
+    return next((folder / name for name in names if (folder / name).is_file()), None)
+
+
+def _make_diamond(_: Path | None) -> TrainingData:
+    """Cubic diamond of 4.4 Å³ per atom, the paper's one training structure: 64 atoms, so that a shaken atom's images stay away."""
+    crystal = bulk("C", "diamond", a=(8 * _DIAMOND_VOLUME) ** (1 / 3), cubic=True).repeat(2)
+    return TrainingData([crystal] * _DIAMOND_VISITS, [crystal] * 8)
+
+
+_N_VALIDATION: Final = 1024
+_DIAMOND_VOLUME: Final = 4.4
+_DIAMOND_VISITS: Final = 64
+"""One structure, visited this often in what counts as an epoch."""
+
+RECIPES: Final = {
+    "diamond": Recipe(
+        spec=TrainingSpec(
+            name="diamond",
+            potential=PotentialConfig(
+                elements=(6,),
+                n_embedding=1,
+                cutoff=4.5,
+                l_max=3,
+                nu_max=3,
+                readout_hidden=(24, 12),
+                separate_receiver_embedding=False,
+                core_contact=0.65,
+            ),
+            n_epochs=60,
+            batch_size=4,
+        ),
+        load=_make_diamond,
+        source="one structure: cubic diamond of 4.4 Å³ per atom",
+    ),
+    "mp20": Recipe(
+        spec=TrainingSpec(
+            name="mp20",
+            potential=PotentialConfig(
+                elements=tuple(range(1, 95)),
+                n_embedding=4,
+                cutoff=4.0,
+                l_max=2,
+                nu_max=2,
+                readout_hidden=(32, 16),
+                separate_receiver_embedding=True,
+                core_contact=0.65,
+            ),
+            noise=NoiseSpec(),
+            n_epochs=90,
+        ),
+        load=_load_mp20,
+        source="train split of MP-20 (Materials Project, CC BY 4.0; selection and split from CDVAE)",
+    ),
+}

@@ -1,0 +1,130 @@
+"""A training run in a folder: its state, its log, and the model that comes out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from ase import Atoms
+
+from rm_engine.checkpoint import Model, replace_file, save_model
+from rm_engine.errors import InputError
+from rm_engine.spec import ModelCard, TrainingSpec
+from rm_engine.training.elements import find_reference_energies, regress_volumes
+from rm_engine.training.recipes import TrainingData
+from rm_engine.training.state import load_state, save_state
+from rm_engine.training.trainer import EpochRecord, Trainer
+from rm_engine.units import SYMBOLS
+
+STATE_FILE = "state.safetensors"
+LOG_FILE = "log.jsonl"
+
+
+@dataclass(frozen=True)
+class TrainingWatch:
+    """Who is told of progress.
+
+    Attributes:
+        on_start: called once with the steps done before and the steps of the whole run.
+        on_step: called after every step with the steps done and the loss.
+        on_epoch: called after every epoch, once its state is on disk.
+    """
+
+    on_start: Callable[[int, int], None] = lambda _done, _total: None
+    on_step: Callable[[int, float], None] = lambda _done, _loss: None
+    on_epoch: Callable[[EpochRecord], None] = lambda _record: None
+
+
+def train(
+    spec: TrainingSpec,
+    data: TrainingData,
+    folder: Path,
+    *,
+    source: str,
+    device: torch.device | str = "cpu",
+    watch: TrainingWatch | None = None,
+) -> Model:
+    """Train a model, or go on where an earlier run in the same folder was stopped.
+
+    After every epoch the folder holds the state of the run and its log (JSON lines, one an epoch); at the end the model's checkpoint.
+
+    Args:
+        spec: the run.
+        data: structures at equilibrium.
+        folder: made where it is missing.
+        source: what the data are, for the card.
+        device: where to train.
+        watch: who is told of progress.
+
+    Raises:
+        InputError: no structures, or elements that the potential has no embedding for.
+        CheckpointError: the folder holds a run with other settings.
+    """
+    watch = watch or TrainingWatch()
+    _check_elements(spec, [*data.training, *data.validation])
+    training, validation = split_data(spec, data)
+    folder.mkdir(parents=True, exist_ok=True)
+    trainer = Trainer(spec, training, validation, device)
+    state = folder / STATE_FILE
+    if state.exists():
+        load_state(trainer, state)
+    watch.on_start(trainer.n_steps, spec.n_epochs * trainer.steps_per_epoch)
+    for record in trainer.run(watch.on_step):
+        save_state(trainer, state)
+        log = "".join(json.dumps(asdict(past)) + "\n" for past in trainer.records)
+        replace_file(folder / LOG_FILE, log.encode())
+        watch.on_epoch(record)
+    model = finish(trainer, training, source)
+    save_model(model, folder)
+    return model
+
+
+def split_data(spec: TrainingSpec, data: TrainingData) -> tuple[list[Atoms], list[Atoms]]:
+    """Training and validation structures; without a validation set whole structures are kept out, never noisy copies of trained ones."""
+    if data.validation or spec.validation_fraction == 0:
+        return list(data.training), list(data.validation)
+    order = np.random.default_rng(spec.seed).permutation(len(data.training))
+    n_validation = int(len(order) * spec.validation_fraction)
+    structures = [data.training[row] for row in order]
+    return structures[n_validation:], structures[:n_validation]
+
+
+def finish(trainer: Trainer, training: list[Atoms], source: str) -> Model:
+    """The model of the averaged weights, with its card: volumes, reference energies and the record of the training."""
+    spec = trainer.spec
+    potential = trainer.average.eval().requires_grad_(False)
+    record = {
+        "source": source,
+        "n_structures": len(trainer.training_set),
+        "spec": {key: value for key, value in asdict(spec).items() if key != "potential"},
+        "n_steps": trainer.n_steps,
+        "scores": asdict(trainer.records[-1]),
+    }
+    card = ModelCard(
+        name=spec.name,
+        potential=spec.potential,
+        volumes=regress_volumes(training),
+        reference_energies=find_reference_energies(potential, training),
+        training=record,
+    )
+    return Model(card, potential, next(potential.parameters()).device)
+
+
+def _check_elements(spec: TrainingSpec, structures: list[Atoms]) -> None:
+    present = {number for atoms in structures for number in atoms.numbers.tolist()}
+    if not present:
+        raise InputError("no_structures", "data", "none", "there is no structure to learn from", "Give at least one.")
+    unknown = sorted(present - set(spec.potential.elements))
+    if unknown:
+        names = ", ".join(SYMBOLS[number] for number in unknown)
+        raise InputError(
+            "element_not_in_model",
+            "data",
+            names,
+            "the potential has no embedding for it",
+            "Leave these structures out.",
+        )
