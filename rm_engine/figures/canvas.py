@@ -1,0 +1,37 @@
+"""How figures look, and saving them. Figures are made without pyplot, so nothing is shared between threads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+INK: Final = "#1f2933"
+FAINT: Final = "#9aa5b1"
+BLUE: Final = "#2563a8"
+ORANGE: Final = "#e07a1f"
+
+
+def make_axes(width: float, height: float) -> tuple[Figure, Axes]:
+    """A figure of this size in inches with one pair of axes, drawn on the Agg canvas."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.spines[["top", "right"]].set_visible(False)
+    for spine in axes.spines.values():
+        spine.set_color(FAINT)
+    axes.tick_params(color=FAINT, labelcolor=INK)
+    return figure, axes
+
+
+def save_figure(figure: Figure, path: Path) -> tuple[Path, Path]:
+    """Write the figure as ``path`` with the suffix ``.png`` and ``.svg``: the same figure, the same files."""
+    png, svg = path.with_suffix(".png"), path.with_suffix(".svg")
+    with mpl.rc_context({"svg.hashsalt": "rmatch"}):  # names within the file would be random otherwise
+        figure.savefig(png, dpi=200, metadata={"Software": None})
+        figure.savefig(svg, metadata={"Date": None})
+    return png, svg
