@@ -26,7 +26,7 @@ _HOME = {
 __all__ = ["GeneratedStructure", "GenerationSpec", "Model", "generate", "generate_samples", "load_model"]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> Any:  # noqa: ANN401  # whatever is asked for
     if name not in _HOME:
         raise AttributeError(f"module 'rm_engine' has no attribute {name!r}")
     return getattr(import_module(_HOME[name]), name)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
-
 import numpy as np
 import torch
 from ase import Atoms
@@ -17,31 +15,37 @@ from rm_engine.structure import StructureBatch
 from rm_engine.units import SYMBOLS
 
 
-class RMCalculator(Calculator):  # type: ignore[misc]  # ASE has no types
+class RMCalculator(Calculator):
     """Pseudo energy, forces and (for crystals) stress of one structure at a time."""
 
-    implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "forces", "stress"]
+    implemented_properties = ["energy", "free_energy", "forces", "stress"]  # noqa: RUF012  # as ASE declares it
 
     def __init__(self, potential: CACE, device: torch.device) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._potential = potential
         self._device = device
 
-    def calculate(self, atoms: Atoms = None, properties: Any = None, system_changes: list[str] = all_changes) -> None:
+    def calculate(
+        self,
+        atoms: Atoms | None = None,
+        properties: list[str] | None = None,
+        system_changes: list[str] = all_changes,
+    ) -> None:
         """Evaluate the potential.
 
         Raises:
             InputError: the structure holds an element without an embedding.
         """
-        super().calculate(atoms, properties, system_changes)
-        unknown = set(self.atoms.numbers.tolist()) - set(self._potential.config.elements)
+        super().calculate(atoms, properties, system_changes)  # type: ignore[no-untyped-call]
+        structure: Atoms = self.atoms  # type: ignore[assignment]  # a copy that the base class has just made
+        unknown = set(structure.numbers.tolist()) - set(self._potential.config.elements)
         if unknown:
             names = ", ".join(SYMBOLS[number] for number in sorted(unknown))
             raise InputError(
                 "element_not_in_model", "atoms", names, "the model has no such element", "Use another model."
             )
         dtype = next(self._potential.parameters()).dtype
-        batch = StructureBatch.from_atoms([self.atoms], dtype=dtype, device=self._device)
+        batch = StructureBatch.from_atoms([structure], dtype=dtype, device=self._device)
         response = evaluate(self._potential, batch, build_neighbor_list(batch, self._potential.config.cutoff))
         energy = float(response.energies[0])
         self.results = {
@@ -49,5 +53,5 @@ class RMCalculator(Calculator):  # type: ignore[misc]  # ASE has no types
             "free_energy": energy,
             "forces": response.forces.double().cpu().numpy(),
         }
-        if self.atoms.pbc.all():
+        if structure.pbc.all():
             self.results["stress"] = full_3x3_to_voigt_6_stress(np.array(response.stresses[0].double().cpu()))

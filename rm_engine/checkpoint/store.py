@@ -1,4 +1,6 @@
-"""Reading and writing checkpoints: ``NAME.safetensors`` (weights) beside ``NAME.json`` (the card). No pickle anywhere."""
+"""Reading and writing checkpoints: ``NAME.safetensors`` (weights) beside ``NAME.json`` (the card). No pickle
+anywhere.
+"""
 
 from __future__ import annotations
 

@@ -42,7 +42,9 @@ class NeighborList:
     present: Tensor
 
     def displacements(self, batch: StructureBatch, far: float) -> Tensor:
-        """(n_atoms, 3, n_neighbors) vectors from each atom to its neighbours, Å; padding is a vector of length ``far``."""
+        """(n_atoms, 3, n_neighbors) vectors from each atom to its neighbours, Å; padding is a vector of length
+        ``far``.
+        """
         shift = self.image @ batch.cells[batch.structure_of]
         vectors = batch.positions[self.index] - batch.positions[:, None, :] + shift
         padding = vectors.new_tensor([far, 0.0, 0.0])
@@ -80,7 +82,9 @@ def _widened(table: Tensor, width: int) -> Tensor:
 
 
 def count_images(batch: StructureBatch, cutoff: float) -> Tensor:
-    """(n_structures, 3) images needed on each side along each vector, for atoms wrapped into the cell; 0 where not periodic."""
+    """(n_structures, 3) images needed on each side along each vector, for atoms wrapped into the cell; 0 where not
+    periodic.
+    """
     reach = torch.ceil(cutoff / cell_heights(batch.cells).clamp(min=1e-6)).clamp(max=10_000)
     return torch.where(batch.periodic, reach.to(torch.int64), 0)
 
@@ -102,7 +106,8 @@ def build_neighbor_list(batch: StructureBatch, cutoff: float) -> NeighborList:
         raise TooManyNeighborsError(
             f"{total:,} neighbour candidates, at most {MAX_CANDIDATES:,}: relax fewer or less dense structures at once."
         )
-    # Candidate = (pair, offset). Everything per candidate is two gathers and a sum; the rest is done per pair or offset.
+    # Candidate = (pair, offset). Everything per candidate is two gathers and a sum; the rest is done per pair or
+    # offset.
     pair = _repeat(n_candidates)
     start = first_offset[batch.structure_of[center]] - (torch.cumsum(n_candidates, 0) - n_candidates)
     image = torch.arange(total, device=pair.device) + start[pair]
@@ -138,7 +143,9 @@ def _pairs(batch: StructureBatch) -> tuple[Tensor, Tensor]:
 
 
 def _offsets(batch: StructureBatch, images: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Cell offsets of every structure: (n_offsets, 3), their structure (n_offsets,), and per structure the first and the number."""
+    """Cell offsets of every structure: (n_offsets, 3), their structure (n_offsets,), and per structure the first and
+    the number.
+    """
     span = 2 * images + 1
     counts = span.prod(dim=1)
     first = torch.cumsum(counts, 0) - counts

@@ -36,8 +36,9 @@ class SkinnedNeighbors:
     def is_stale(self, batch: StructureBatch) -> Tensor:
         """(n_structures,) bool, whether a pair that is not in the list may have come within the cutoff.
 
-        With M the change of the cell, a pair vector d became M d plus the two atoms' own moves u. Outside the list |d| was at
-        least cutoff + skin, so |M d + u_j - u_i| >= (1 - |M - 1|)(cutoff + skin) - 2 max|u|, in Frobenius norm.
+        With M the change of the cell, a pair vector d became M d plus the two atoms' own moves u. Outside the list
+        |d| was at least cutoff + skin, so |M d + u_j - u_i| >= (1 - |M - 1|)(cutoff + skin) - 2 max|u|, in Frobenius
+        norm.
         """
         change = torch.linalg.solve(self.built_at.cells, batch.cells)
         identity = torch.eye(3, dtype=change.dtype, device=change.device)
@@ -45,7 +46,8 @@ class SkinnedNeighbors:
         carried = (self.built_at.positions[:, None] @ change[batch.structure_of])[:, 0]
         moves = torch.linalg.vector_norm(batch.positions - carried, dim=1)
         largest = torch.zeros_like(distortion).scatter_reduce(0, batch.structure_of, moves, "amax")
-        return (1 - distortion) * (self.cutoff + self.skin) - 2 * largest < self.cutoff
+        reach: Tensor = (1 - distortion) * (self.cutoff + self.skin) - 2 * largest
+        return reach < self.cutoff
 
     def refresh(self, batch: StructureBatch) -> Self:
         """The list for structures that have moved; only those that need it are looked at again."""

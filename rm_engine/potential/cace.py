@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +20,7 @@ class Readout(nn.Module):
         super().__init__()
         widths = (n_features, *hidden, 1)
         layers: list[nn.Module] = []
-        for n_in, n_out in zip(widths, widths[1:], strict=False):
+        for n_in, n_out in pairwise(widths):
             layers += [nn.Linear(n_in, n_out), nn.SiLU()]
         self.mlp = nn.Sequential(*layers[:-1])
         self.linear = nn.Linear(n_features, 1)
@@ -63,7 +63,8 @@ class CACE(nn.Module):
         Args:
             numbers: (n_atoms,) atomic numbers, all among the configured elements.
             neighbor_numbers: (n_atoms, n_neighbors) theirs; padding may hold any known element.
-            displacements: (n_atoms, 3, n_neighbors) vectors to the neighbours, Å; what lies beyond the cutoff does not count.
+            displacements: (n_atoms, 3, n_neighbors) vectors to the neighbours, Å; what lies beyond the cutoff does
+                not count.
 
         Returns:
             (n_atoms,) pseudo energies.
@@ -95,7 +96,9 @@ class CACE(nn.Module):
         return torch.bmm(weighted, monomials.transpose(1, 2))
 
     def _mix_radially(self, atomic_basis: Tensor) -> list[Tensor]:
-        """Mix radial functions with one weight per degree and channel: for each l a tensor (n_monomials of l, a * n_atoms * k * b)."""
+        """Mix radial functions with one weight per degree and channel: for each l a tensor (n_monomials of l, a *
+        n_atoms * k * b).
+        """
         config = self.config
         n, n_radial = config.n_embedding, config.n_radial_functions
         basis = atomic_basis.reshape(-1, n, n_radial, atomic_basis.shape[-1])

@@ -1,7 +1,7 @@
 """An explicit repulsive core below any bond length.
 
-Training noise hardly ever brings two atoms into contact, so what a learned surface does there is extrapolation, and it has
-holes into which pairs of atoms fall. The core closes them; at real interatomic distances it is exactly zero.
+Training noise hardly ever brings two atoms into contact, so what a learned surface does there is extrapolation, and
+it has holes into which pairs of atoms fall. The core closes them; at real interatomic distances it is exactly zero.
 """
 
 from __future__ import annotations

@@ -9,7 +9,9 @@ from torch import Tensor, nn
 
 
 def cutoff_polynomial(x: Tensor) -> Tensor:
-    """Smooth cutoff in x = r/cutoff: 1 at 0, with value and first derivative 0 at 1 (DimeNet, arXiv:2003.03123, eq. 8, p = 2)."""
+    """Smooth cutoff in x = r/cutoff: 1 at 0, with value and first derivative 0 at 1 (DimeNet, arXiv:2003.03123, eq.
+    8, p = 2).
+    """
     return 1 + x * x * (-6 + x * (8 - 3 * x))
 
 

@@ -1,7 +1,7 @@
 """The fast inertial relaxation engine (FIRE, DOI 10.1103/PhysRevLett.97.170201), for many structures at once.
 
-Every structure has its own time step, mixing and counter, so it moves as it would alone. The update, its constants and the
-order of its parts are those of ASE's ``FIRE``, with which trajectories agree.
+Every structure has its own time step, mixing and counter, so it moves as it would alone. The update, its constants
+and the order of its parts are those of ASE's ``FIRE``, with which trajectories agree.
 """
 
 from __future__ import annotations

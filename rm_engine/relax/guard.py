@@ -28,7 +28,8 @@ class GuardConfig:
     Attributes:
         smallest_volume_ratio: of a crystal's volume to that of its start.
         largest_volume_ratio: likewise.
-        smallest_height: Å between opposite faces of a crystal's cell; a flatter one sees itself too often for a neighbour list.
+        smallest_height: Å between opposite faces of a crystal's cell; a flatter one sees itself too often for a
+            neighbour list.
         largest_force: pseudo units.
     """
 

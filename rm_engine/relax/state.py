@@ -20,9 +20,9 @@ CellFreedom = Literal["free", "fixed_volume", "fixed"]
 class RelaxationState:
     """Structures under relaxation.
 
-    Atoms and cell are moved in the coordinates of ASE's ``UnitCellFilter`` (Tadmor et al., Phys. Rev. B 59, 235 (1999)): with
-    the deformation F, cells = reference cells @ F^T and positions = reference positions @ F^T; F counts n_atoms-fold, which
-    makes its step comparable to that of the atoms.
+    Atoms and cell are moved in the coordinates of ASE's ``UnitCellFilter`` (Tadmor et al., Phys. Rev. B 59, 235
+    (1999)): with the deformation F, cells = reference cells @ F^T and positions = reference positions @ F^T; F counts
+    n_atoms-fold, which makes its step comparable to that of the atoms.
 
     Attributes:
         start: numbers, periodicity and index of the structures; its positions and cells are those of the start.
@@ -82,7 +82,8 @@ class RelaxationState:
         return self.origin.shape[0]
 
     def with_reduced_cells(self) -> Self:
-        """The same lattices with shorter vectors where crystals' cells are skewed; atoms and deformations stay as they are.
+        """The same lattices with shorter vectors where crystals' cells are skewed; atoms and deformations stay as
+        they are.
 
         A skewed cell is thin, and its atoms then see many images of each other.
         """

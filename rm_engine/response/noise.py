@@ -19,8 +19,8 @@ class NoisyBatch:
 
     Attributes:
         batch: the shaken structures.
-        displacements: (n_atoms, 3) how far each atom was moved from its (strained) site, Å; their mean over a structure is zero,
-            because no potential can answer to a translation.
+        displacements: (n_atoms, 3) how far each atom was moved from its (strained) site, Å; their mean over a
+            structure is zero, because no potential can answer to a translation.
         deformations: (n_structures, 3, 3) F with new cell = old cell @ F; the identity unless fully periodic.
         amplitudes: (n_structures,) amplitude of the displacements that was drawn, Å.
     """

@@ -27,7 +27,8 @@ class PseudoResponse:
 
 
 def respond(noisy: NoisyBatch, neighbors: NeighborList, noise: NoiseSpec) -> PseudoResponse:
-    """The response to the noise: harmonic forces of force constant 1 (eq. 8), repulsion (eq. 10), elastic stress (eq. 11).
+    """The response to the noise: harmonic forces of force constant 1 (eq. 8), repulsion (eq. 10), elastic stress (eq.
+    11).
 
     Args:
         noisy: shaken structures.
@@ -50,8 +51,8 @@ def repulsive_forces(batch: StructureBatch, neighbors: NeighborList, noise: Nois
 def elastic_stresses(deformations: Tensor, youngs_modulus: float, poissons_ratio: float) -> Tensor:
     """Stress of an isotropic elastic body, lambda tr(e) 1 + 2 mu e (eq. 11).
 
-    The strain e = (F^T F - 1)/2 of cells transformed as C1 = C0 F (rows are vectors) belongs to the deformed frame, as does
-    the stress of the deformed crystal, so that a rotation in F only turns it.
+    The strain e = (F^T F - 1)/2 of cells transformed as C1 = C0 F (rows are vectors) belongs to the deformed frame,
+    as does the stress of the deformed crystal, so that a rotation in F only turns it.
 
     Args:
         deformations: (n_structures, 3, 3) F.

@@ -32,8 +32,14 @@ _SETTLING: Final = RelaxationConfig(fmax=0.05, max_steps=100, cell="fixed_volume
 OnProgress = Callable[[Progress], None]
 
 
-def generate(
-    model: Model, composition: str, n: int = 30, seed: int = 0, *, on_progress: OnProgress | None = None, **options: Any
+def generate(  # the options are checked by GenerationSpec
+    model: Model,
+    composition: str,
+    n: int = 30,
+    seed: int = 0,
+    *,
+    on_progress: OnProgress | None = None,
+    **options: Any,  # noqa: ANN401
 ) -> list[GeneratedStructure]:
     """Propose structures for a composition, lowest pseudo energy per atom first.
 
@@ -98,7 +104,7 @@ class _Search:
         self._on_progress = on_progress
         self._n_samples = len(samples)
         self._found: dict[int, GeneratedStructure] = {}
-        self._pending = {sample: "" for sample in samples}
+        self._pending = dict.fromkeys(samples, "")
         """Sample and why its last start was set aside."""
 
     def try_pending(self, attempt: int) -> None:
@@ -164,7 +170,8 @@ def _outcomes(relaxed: RelaxationResult) -> Iterator[_Outcome]:
 
 
 def standardize(atoms: Atoms) -> Atoms:
-    """The same structure in a reduced cell of standard orientation (first vector along x, second in the xy plane), atoms inside.
+    """The same structure in a reduced cell of standard orientation (first vector along x, second in the xy plane),
+    atoms inside.
 
     Molecules are centred on the origin; partly periodic structures keep the cell that the caller gave.
     """

@@ -11,7 +11,7 @@ from ase import Atoms
 from rm_engine.analysis import SpaceGroup, find_space_group
 
 if TYPE_CHECKING:
-    from pymatgen.core import Structure
+    from pymatgen.core.structure import Structure
 
 
 @dataclass(frozen=True)
@@ -44,11 +44,11 @@ class GeneratedStructure:
         Raises:
             ValueError: not periodic in three dimensions.
         """
-        from pymatgen.io.ase import AseAtomsAdaptor  # takes a second to import
+        from pymatgen.io.ase import AseAtomsAdaptor  # noqa: PLC0415  # takes a second to import
 
         if not self.atoms.pbc.all():
             raise ValueError(f"{self.atoms.get_chemical_formula()} is no crystal. Use .atoms.")
-        return AseAtomsAdaptor.get_structure(self.atoms)  # type: ignore[no-any-return]
+        return AseAtomsAdaptor.get_structure(self.atoms)
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from ase.data import covalent_radii
 from numpy.typing import NDArray
 
 CONTACT: Final = 0.65
-"""Default least distance as a fraction of the sum of covalent radii (DOI 10.1039/b801115j): well below any bond, so that it
-excludes no structure, yet above where the pseudo energy surface has seen nothing."""
+"""Default least distance as a fraction of the sum of covalent radii (DOI 10.1039/b801115j): well below any bond, so
+that it excludes no structure, yet above where the pseudo energy surface has seen nothing."""
 
 FUSED: Final = 0.5
 """Below this fraction of the sum of covalent radii two atoms of a relaxed structure have fallen into one another."""
@@ -19,7 +19,9 @@ Distances = NDArray[np.float64]
 
 
 def least_distances(numbers: NDArray[np.int64], min_distance: float | None, contact: float = CONTACT) -> Distances:
-    """(n_atoms, n_atoms) least distances, Å: ``min_distance`` for every pair, or a fraction of the covalent radii where it is None."""
+    """(n_atoms, n_atoms) least distances, Å: ``min_distance`` for every pair, or a fraction of the covalent radii
+    where it is None.
+    """
     if min_distance is not None:
         return np.full((len(numbers), len(numbers)), min_distance)
     radii = covalent_radii[numbers]
@@ -27,7 +29,9 @@ def least_distances(numbers: NDArray[np.int64], min_distance: float | None, cont
 
 
 def lattice_points(cell: NDArray[np.float64], periodic: tuple[bool, bool, bool], reach: float) -> NDArray[np.float64]:
-    """(n_points, 3) lattice vectors, the zero vector first, that may bring an image of one atom in the cell within ``reach`` of another."""
+    """(n_points, 3) lattice vectors, the zero vector first, that may bring an image of one atom in the cell within
+    ``reach`` of another.
+    """
     heights = 1 / np.linalg.norm(np.linalg.inv(cell), axis=0)
     limits = [int(np.ceil(reach / height)) if repeats else 0 for height, repeats in zip(heights, periodic, strict=True)]
     steps = np.stack(np.meshgrid(*(np.arange(-n, n + 1) for n in limits), indexing="ij"), axis=-1).reshape(-1, 3)
@@ -41,7 +45,7 @@ def has_fused_atoms(
     cell: NDArray[np.float64],
     periodic: tuple[bool, bool, bool],
 ) -> bool:
-    """Whether two atoms lie closer than any real pair does; positions are Cartesian (n_atoms, 3) and inside the cell."""
+    """Whether two atoms lie closer than any real pair; positions are Cartesian (n_atoms, 3) and inside the cell."""
     least = least_distances(numbers, None, FUSED)
     points = lattice_points(cell, periodic, float(least.max()))
     vectors = positions[None, :, None] - positions[:, None, None] + points

@@ -28,7 +28,9 @@ _MOLECULE_VOLUME_PER_ATOM: Final = 10.0
 _CELL_TRIES: Final = 60
 _POSITION_TRIES: Final = 100
 _TIGHTENING: Final = 0.97
-"""Default separations shrink by this factor with every cell that could not be filled; those that the caller gave do not."""
+"""Default separations shrink by this factor with every cell that could not be filled; those that the caller gave do
+not.
+"""
 
 
 def draw_start(spec: GenerationSpec, card: ModelCard, sample: int, attempt: int = 0) -> Atoms:
@@ -65,7 +67,9 @@ def draw_start(spec: GenerationSpec, card: ModelCard, sample: int, attempt: int 
 def _draw_cell(
     spec: GenerationSpec, card: ModelCard, formula: Formula, rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """A right-handed cell, rows are vectors, Å: the one asked for, or a random one of the volume asked for or regressed."""
+    """A right-handed cell, rows are vectors, Å: the one asked for, or a random one of the volume asked for or
+    regressed.
+    """
     if spec.cell is not None:
         return np.array(spec.cell)
     cube = np.eye(3) + _CELL_NOISE * (rng.random((3, 3)) - 0.5)

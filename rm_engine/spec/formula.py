@@ -43,7 +43,9 @@ class Formula:
 
     @property
     def reduced(self) -> str:
-        """The formula divided by its greatest common divisor, symbols in alphabetical order, e.g. ``Li1S2`` as ``LiS2``."""
+        """The formula divided by its greatest common divisor, symbols in alphabetical order, e.g. ``Li1S2`` as
+        ``LiS2``.
+        """
         divisor = reduce(gcd, (count for _, count in self.counts))
         return "".join(f"{s}{c // divisor if c > divisor else ''}" for s, c in sorted(self.counts))
 
@@ -114,7 +116,7 @@ def _count_elements(text: str, field: str) -> Counter[str]:
         token = _TOKEN.match(text, position)
         if token is None:
             raise _unparsable(text, field, f"cannot read character {position + 1}, {text[position]!r}")
-        symbol, count, opening, closing, repeat = token.groups()
+        symbol, count, opening, _, repeat = token.groups()
         if symbol:
             if symbol not in ATOMIC_NUMBERS:
                 raise InputError(
@@ -129,16 +131,20 @@ def _count_elements(text: str, field: str) -> Counter[str]:
             stack.append(Counter())
             if len(stack) > _MAX_DEPTH + 1:
                 raise _unparsable(text, field, f"parentheses deeper than {_MAX_DEPTH}")
-        elif closing:
+        else:
             if len(stack) == 1 or not stack[-1]:
                 raise _unparsable(text, field, "parentheses without a partner or without content")
-            group = stack.pop()
-            for name, number in group.items():
-                stack[-1][name] += number * int(repeat or 1)
+            _close_group(stack, int(repeat or 1))
         position = token.end()
     if len(stack) > 1:
         raise _unparsable(text, field, "a parenthesis is not closed")
     return stack[0]
+
+
+def _close_group(stack: list[Counter[str]], repeat: int) -> None:
+    """Add the innermost group, ``repeat`` times, to the one around it."""
+    for name, number in stack.pop().items():
+        stack[-1][name] += number * repeat
 
 
 def _unparsable(text: str, field: str, reason: str) -> InputError:

@@ -1,4 +1,6 @@
-"""What a generation run is: a composition, boundary conditions and numbers, checked, and plain enough to store as JSON."""
+"""What a generation run is: a composition, boundary conditions and numbers, checked, and plain enough to store as
+JSON.
+"""
 
 from __future__ import annotations
 
@@ -29,10 +31,11 @@ class GenerationSpec:
     Attributes:
         composition: formula, reduced or not, e.g. ``LiS2``.
         n: number of structures.
-        formula_units: how many times the formula as written goes into a cell; samples take them in turn. None stands for
-            the usual numbers that keep the cell at or below 20 atoms.
+        formula_units: how many times the formula as written goes into a cell; samples take them in turn. None stands
+            for the usual numbers that keep the cell at or below 20 atoms.
         periodic: which cell vectors are periodic; all for a crystal, none for a molecule.
-        cell: starting cell, rows are vectors, Å. Required for mixed periodicity; the box atoms are placed in for molecules.
+        cell: starting cell, rows are vectors, Å. Required for mixed periodicity; the box atoms are placed in for
+            molecules.
         fixed_cell: keep ``cell`` as it is during relaxation. Cells of mixed periodicity are always kept.
         volume_per_atom: (lowest, highest) volume per atom of the random starts, Å³; None takes the model's regression.
         min_distance: least distance between two atoms of a start, Å; None takes a default per pair of elements.
@@ -110,7 +113,8 @@ class GenerationSpec:
     def check_against(self, card: ModelCard) -> None:
         """Raise :class:`InputError` where the model cannot answer this request.
 
-        That is an element the model has not learned, or a volume into which the atoms cannot go at the separation asked for.
+        That is an element the model has not learned, or a volume into which the atoms cannot go at the separation
+        asked for.
         """
         unknown = [symbol for symbol in self.formula.elements if symbol not in card.elements]
         if unknown:
@@ -226,7 +230,7 @@ def determinant(cell: Cell) -> float:
     return a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)
 
 
-def _as_tuples(value: Any) -> Any:
+def _as_tuples(value: Any) -> Any:  # noqa: ANN401  # any JSON value
     return tuple(_as_tuples(item) for item in value) if isinstance(value, list | tuple) else value
 
 

@@ -14,17 +14,18 @@ class NoiseSpec:
     """The noise that structures are shaken with and the response to it (paper, eqs. 8-11).
 
     Attributes:
-        amplitudes: ladder of displacement amplitudes, Å; one is drawn for each visit of a structure, and every component is
-            displaced uniformly by up to half of it.
+        amplitudes: ladder of displacement amplitudes, Å; one is drawn for each visit of a structure, and every
+            component is displaced uniformly by up to half of it.
         largest_scaling: cells are scaled isotropically by up to this fraction, in eleven steps.
-        cell_noise: every component of the cell is changed uniformly by up to half this fraction of the cube root of the volume.
+        cell_noise: every component of the cell is changed uniformly by up to half this fraction of the cube root of
+            the volume.
         repulsion_cutoff: pairs closer than this repel each other, Å.
         repulsion_strength: m in the repulsive pair energy m (1 - r²/r_c²)^n.
         repulsion_exponent: n there.
         youngs_modulus: modulus of the isotropic elastic response.
         poissons_ratio: its Poisson ratio.
-        smallest_cell: crystals are repeated to at least this many atoms before they are shaken, so that an atom's images do
-            not all move with it.
+        smallest_cell: crystals are repeated to at least this many atoms before they are shaken, so that an atom's
+            images do not all move with it.
     """
 
     amplitudes: tuple[float, ...] = tuple(0.05 * step for step in _LADDER)
@@ -48,16 +49,19 @@ class TrainingSpec:
         noise: the noise.
         n_epochs: visits of every structure; each visit draws fresh noise.
         batch_size: structures in a step.
-        learning_rate: highest learning rate; it rises over the first ``warmup`` fraction of the steps and falls as a cosine to ``final_rate`` of it.
+        learning_rate: highest learning rate; it rises over the first ``warmup`` fraction of the steps and falls as a
+            cosine to ``final_rate`` of it.
         warmup: fraction of the steps.
         final_rate: fraction of the learning rate at the end.
         weight_decay: decoupled weight decay of AdamW.
         force_weight: weight of the mean squared force error in the loss (eq. 12).
         stress_weight: weight of the mean squared stress error.
-        amplitude_scale: errors of forces on a structure shaken by amplitude s count 1/(1 + (s/scale)²), Å, so that the strongest
-            noise, whose response nobody can tell, does not drown the rest; None counts all alike, as the paper does.
+        amplitude_scale: errors of forces on a structure shaken by amplitude s count 1/(1 + (s/scale)²), Å, so that
+            the strongest noise, whose response nobody can tell, does not drown the rest; None counts all alike, as
+            the paper does.
         gradient_norm: gradients are clipped to this norm.
-        ema_decay: decay of the exponential moving average of the weights, by step; the average is what is validated and kept.
+        ema_decay: decay of the exponential moving average of the weights, by step; the average is what is validated
+            and kept.
         validation_fraction: fraction of the structures kept out for validation, unless a validation set is given.
         seed: seed of weights, order and noise.
     """

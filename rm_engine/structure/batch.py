@@ -19,8 +19,8 @@ class StructureBatch:
     Attributes:
         positions: (n_atoms, 3) Cartesian positions, Å.
         numbers: (n_atoms,) atomic numbers, int64.
-        cells: (n_structures, 3, 3) rows are cell vectors, Å; vectors that are not periodic complete the basis, so that every cell
-            can be inverted, and mean nothing else.
+        cells: (n_structures, 3, 3) rows are cell vectors, Å; vectors that are not periodic complete the basis, so
+            that every cell can be inverted, and mean nothing else.
         periodic: (n_structures, 3) bool, which cell vectors repeat.
         structure_of: (n_atoms,) index of the structure each atom belongs to, ascending, int64.
     """
@@ -54,7 +54,8 @@ class StructureBatch:
     @property
     def volumes(self) -> Tensor:
         """(n_structures,) cell volumes, Å³."""
-        return torch.linalg.det(self.cells).abs()
+        determinants: Tensor = torch.linalg.det(self.cells)
+        return determinants.abs()
 
     @classmethod
     def from_atoms(

@@ -14,7 +14,8 @@ def cell_heights(cells: Tensor) -> Tensor:
     faces = torch.stack([torch.linalg.cross(b, c), torch.linalg.cross(c, a), torch.linalg.cross(a, b)], dim=-2)
     areas = torch.linalg.norm(faces, dim=-1)
     volumes = (a * faces[..., 0, :]).sum(-1).abs()
-    return volumes[..., None] / areas.clamp(min=torch.finfo(cells.dtype).tiny)
+    heights: Tensor = volumes[..., None] / areas.clamp(min=torch.finfo(cells.dtype).tiny)
+    return heights
 
 
 def reduce_cell(cell: Tensor) -> Tensor:

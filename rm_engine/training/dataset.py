@@ -57,7 +57,7 @@ class TrainingSet:
     def batches(self, batch_size: int, seed: Sequence[int]) -> Iterator[StructureBatch]:
         """Every structure once, in an order that follows from the seed alone."""
         order = torch.from_numpy(np.random.default_rng(seed).permutation(len(self)))
-        for rows in order.split(batch_size):
+        for rows in torch.split(order, batch_size):
             yield self.take(rows)
 
 
@@ -72,4 +72,5 @@ def repeat_small_cell(atoms: Atoms, smallest_cell: int) -> Atoms:
     heights = 1 / np.linalg.norm(np.linalg.inv(atoms.cell.array), axis=0)
     while len(atoms) * np.prod(repeats) < smallest_cell:
         repeats[int(np.argmin(heights * repeats))] *= 2
-    return atoms.repeat(repeats)
+    repeated: Atoms = atoms.repeat(repeats)
+    return repeated

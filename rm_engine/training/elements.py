@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 from ase import Atoms
 from scipy.optimize import nnls
 
@@ -16,9 +15,11 @@ from rm_engine.units import SYMBOLS
 
 
 def regress_volumes(structures: Sequence[Atoms]) -> dict[str, float]:
-    """Å³ per atom of each element, by non-negative least squares of the volume per atom over the crystals' compositions.
+    """Å³ per atom of each element, by non-negative least squares of the volume per atom over the crystals'
+    compositions.
 
-    Molecules have no volume; their elements get the volume of a sphere of 1.5 Å, which nothing but their being known depends on.
+    Molecules have no volume; their elements get the volume of a sphere of 1.5 Å, which nothing but their being known
+    depends on.
     """
     crystals = [atoms for atoms in structures if atoms.pbc.all()]
     present = sorted({number for atoms in structures for number in atoms.numbers.tolist()})

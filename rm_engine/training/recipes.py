@@ -44,7 +44,9 @@ def load_files(path: Path) -> list[Atoms]:
 
 
 def _load_mp20(path: Path | None) -> TrainingData:
-    """MP-20 from a folder with ``mp20_train`` and, if there, ``mp20_val`` as .extxyz.gz, .extxyz or .csv; or any one file."""
+    """MP-20 from a folder with ``mp20_train`` and, if there, ``mp20_val`` as .extxyz.gz, .extxyz or .csv; or any one
+    file.
+    """
     if path is None:
         raise InputError(
             "data_required", "data", "none", "this recipe needs data", "Give --data FOLDER with the MP-20 files."
@@ -63,7 +65,9 @@ def _find_part(folder: Path, part: str) -> Path | None:
 
 
 def _make_diamond(_: Path | None) -> TrainingData:
-    """Cubic diamond of 4.4 Å³ per atom, the paper's one training structure: 64 atoms, so that a shaken atom's images stay away."""
+    """Cubic diamond of 4.4 Å³ per atom, the paper's one training structure: 64 atoms, so that a shaken atom's images
+    stay away.
+    """
     crystal = bulk("C", "diamond", a=(8 * _DIAMOND_VOLUME) ** (1 / 3), cubic=True).repeat(2)
     return TrainingData([crystal] * _DIAMOND_VISITS, [crystal] * 8)
 

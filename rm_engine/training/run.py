@@ -50,7 +50,8 @@ def train(
 ) -> Model:
     """Train a model, or go on where an earlier run in the same folder was stopped.
 
-    After every epoch the folder holds the state of the run and its log (JSON lines, one an epoch); at the end the model's checkpoint.
+    After every epoch the folder holds the state of the run and its log (JSON lines, one an epoch); at the end the
+    model's checkpoint.
 
     Args:
         spec: the run.
@@ -84,7 +85,9 @@ def train(
 
 
 def split_data(spec: TrainingSpec, data: TrainingData) -> tuple[list[Atoms], list[Atoms]]:
-    """Training and validation structures; without a validation set whole structures are kept out, never noisy copies of trained ones."""
+    """Training and validation structures; without a validation set whole structures are kept out, never noisy copies
+    of trained ones.
+    """
     if data.validation or spec.validation_fraction == 0:
         return list(data.training), list(data.validation)
     order = np.random.default_rng(spec.seed).permutation(len(data.training))
