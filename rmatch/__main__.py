@@ -1,0 +1,5 @@
+"""``python -m rmatch``."""
+
+from rmatch.main import main
+
+main()
