@@ -75,7 +75,7 @@ def _draw_line(phases: Phases, axes: Axes) -> None:
 
 
 def _draw_strips(phases: Phases, axes: Axes) -> None:
-    """One strip per composition; points are spread sideways, copies of one energy side by side."""
+    """One strip per composition; points are spread sideways by a fixed pattern, the lowest is in the middle."""
     generated = {formula for formula, kind in zip(phases.formulas, phases.kinds, strict=True) if kind != "element"}
     shown = [formula for formula in phases.lowest if formula in generated][:_MOST_STRIPS]
     column = {formula: position for position, formula in enumerate(shown)}
