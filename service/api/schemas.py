@@ -78,8 +78,10 @@ class GenerateRequest(BaseModel):
         )
 
     def _formula_units(self) -> tuple[int, ...] | None:
-        if self.formula_units is None or isinstance(self.formula_units, int):
-            return None if self.formula_units is None else (self.formula_units,)
+        if self.formula_units is None:
+            return None
+        if isinstance(self.formula_units, int):
+            return (self.formula_units,)
         low, high = self.formula_units
         return tuple(range(low, high + 1))
 
@@ -96,6 +98,7 @@ class JobItem(BaseModel):
     state: JobState
     progress: float = Field(description="From 0 to 1.")
     counts: JobCounts
+    n_steps: int = Field(description="Relaxation steps so far of what runs now.")
     error: str | None = Field(description="Why the job failed.")
     spec: dict[str, Any] = Field(description="The run, with the seed and every default that was taken.")
     created_at: datetime

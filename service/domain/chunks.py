@@ -43,12 +43,10 @@ class Progress:
 
     Attributes:
         n_finished: samples that have left the batch, whatever became of them.
-        n_converged: those of them that converged.
         n_steps: relaxation steps of the batch so far.
     """
 
     n_finished: int = 0
-    n_converged: int = 0
     n_steps: int = 0
 
 

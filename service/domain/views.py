@@ -38,7 +38,7 @@ class JobCounts:
         converged: structures whose relaxation converged.
         failed: samples that gave no structure.
         matched: structures that are the same as a known one.
-        unique: structures that are no duplicates; None until the analysis is done.
+        unique: structures that are no duplicates; None until the job has succeeded.
     """
 
     requested: int
@@ -52,7 +52,20 @@ class JobCounts:
 
 @dataclass(frozen=True, kw_only=True)
 class JobView:
-    """A job: its state, run, counts, and ``progress`` from 0 to 1."""
+    """A job.
+
+    Attributes:
+        id: id.
+        state: where it stands.
+        spec: the run, as :meth:`rm_engine.spec.GenerationSpec.to_json` gives it.
+        error: why it failed.
+        created_at: when it was submitted.
+        started_at: when a worker first took a chunk of it.
+        finished_at: when it came to its end.
+        counts: what became of its samples.
+        progress: from 0 to 1; 1 once it has succeeded.
+        n_steps: relaxation steps so far of the chunks that run now.
+    """
 
     id: str
     state: JobState
@@ -63,6 +76,7 @@ class JobView:
     finished_at: datetime | None
     counts: JobCounts
     progress: float
+    n_steps: int
 
 
 @dataclass(frozen=True, kw_only=True)

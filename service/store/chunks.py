@@ -17,7 +17,7 @@ from service.store.tables import chunks
 
 _MAX_DOUBLINGS: Final = 8
 _NO_LEASE: Final[dict[str, Any]] = {"lease_expires_at": None, "due_at": None}
-_NO_PROGRESS: Final = {"n_finished": 0, "n_converged": 0, "n_steps": 0}
+_NO_PROGRESS: Final = {"n_finished": 0, "n_steps": 0}
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,6 @@ class ChunkRepository:
             lease_expires_at=expires,
             due_at=expires,
             n_finished=progress.n_finished,
-            n_converged=progress.n_converged,
             n_steps=progress.n_steps,
         )
 

@@ -107,7 +107,6 @@ chunks = Table(
     _count("lost_attempts"),
     _count("announcements"),
     _count("n_finished"),
-    _count("n_converged"),
     _count("n_steps"),
     Column("worker", Text),
     Column("lease_expires_at", UtcDateTime),

@@ -9,7 +9,11 @@ from typing import Any
 import pytest
 from databases import lis2, run_job
 from fastapi.testclient import TestClient
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
+from service.api.schemas import GenerateRequest
 from service.jobs import claim_chunk, list_due_chunks
 from service.main import create_app
 from service.settings import Settings
@@ -132,6 +136,20 @@ def test_bodies_that_are_no_request(client: TestClient, body: bytes, status: int
     assert (response.status_code, response.json()["code"]) == (status, code), response.text
     assert response.headers["content-type"] == "application/problem+json"
     assert client.get("/jobs").json()["items"] == []
+
+
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(["Li", "toy", "molecule"]),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(st.sampled_from(sorted(GenerateRequest.model_fields)), ANY_JSON))
+@hypothesis_settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_request_makes_the_service_fail(client: TestClient, fields: dict[str, Any]) -> None:
+    response = client.post("/generate", content=json.dumps({**LIS2, "n": 1, **fields}), headers=JSON)
+    assert response.status_code in (202, 422), response.text
 
 
 def test_a_body_is_counted_while_it_streams(client: TestClient) -> None:

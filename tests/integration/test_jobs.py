@@ -140,11 +140,11 @@ def test_a_result_recorded_twice_at_once_is_there_once(store: Store) -> None:
 def test_renewing_keeps_the_lease_and_shows_progress(store: Store) -> None:
     job_id = submit_job(store, lis2(4))
     claim = claim_next(store, lease_seconds=-1)
-    assert renew_lease(store, claim, 60, Progress(n_finished=3, n_converged=2, n_steps=70)) is LeaseStatus.HELD
+    assert renew_lease(store, claim, 60, Progress(n_finished=3, n_steps=70)) is LeaseStatus.HELD
     assert claim_chunk(store, claim.chunk_id, "thief", 60) is None
     with store.reading() as tx:
         job = tx.job_views.get(job_id)
-    assert (job.counts.finished, job.counts.generated, job.progress) == (3, 0, 0.75)
+    assert (job.counts.finished, job.counts.generated, job.progress, job.n_steps) == (3, 0, 0.75, 70)
 
 
 def test_a_released_chunk_is_due_at_once_and_not_counted_as_lost(store: Store) -> None:

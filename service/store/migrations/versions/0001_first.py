@@ -39,7 +39,7 @@ def _create_jobs() -> None:
     )
     _index("jobs", "state", "id")
     states = ("waiting", "queued", "running", "succeeded", "failed", "cancelled")
-    counts = ("start", "stop", "attempt", "lost_attempts", "announcements", "n_finished", "n_converged", "n_steps")
+    counts = ("start", "stop", "attempt", "lost_attempts", "announcements", "n_finished", "n_steps")
     op.create_table(
         "chunks",
         sa.Column("id", ID, nullable=False),
