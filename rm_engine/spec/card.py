@@ -45,7 +45,7 @@ class PotentialConfig:
     n_radial_functions: int = 6
     n_radial_channels: int = 8
     core_contact: float = 0.0
-    core_strength: float = 5.0
+    core_strength: float = 20.0
 
 
 @dataclass(frozen=True, kw_only=True)
