@@ -26,6 +26,8 @@ def demo(
 ) -> None:
     """Show the whole way once: ask for LiS2 and Li2S, watch, and draw the pseudo hull of Li-S."""
     console = Console()
+    if not picture.absolute().parent.is_dir():
+        raise CommandError(f"There is no folder {picture.absolute().parent}. Give another --picture.")
     # The database of a demonstration is nobody's data: it goes with the demonstration.
     with tempfile.TemporaryDirectory(prefix="rmatch-demo-", ignore_cleanup_errors=True) as folder:
         settings = Settings(data_dir=Path(folder), database_url="", broker_url="", prepare_database=True)

@@ -1,0 +1,132 @@
+"""The command line: fast, clear about errors, the same structures for the same seed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ase.build import bulk
+from processes import clean_environment
+from typer.testing import CliRunner
+
+from rm_engine.files import read_structures, write_structure
+from rmatch.main import app, main
+
+SALTS = {"NaCl": 5.64, "LiF": 4.03, "MgO": 4.21}
+DIAMOND = ["generate", "C", "-n", "2", "--model", "diamond", "--formula-units", "2"]
+
+
+@pytest.fixture(autouse=True)
+def _data_dir(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("RMATCH_DATA_DIR", str(tmp_path))
+
+
+def run(*arguments: str) -> str:
+    """Standard output of a command that succeeds."""
+    result = CliRunner().invoke(app, list(arguments), catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def fail(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """What a command that fails says, in the one line that users see."""
+    monkeypatch.setattr(sys, "argv", ["rmatch", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    message = capsys.readouterr().err
+    assert message.startswith("Error: ")
+    assert message.count("\n") == 1
+    return message
+
+
+def test_help_loads_none_of_the_heavy_packages() -> None:
+    code = (
+        "import sys; from rmatch.main import app; app(['--help'], standalone_mode=False);"
+        "print(sorted({'torch', 'celery', 'sqlalchemy', 'fastapi', 'pymatgen', 'ase'} & sys.modules.keys()))"
+    )
+    shown = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=clean_environment(), check=True
+    )
+    assert "generate" in shown.stdout
+    assert shown.stdout.splitlines()[-1] == "[]"
+
+
+def test_the_same_seed_gives_the_same_structures() -> None:
+    first, again, other = (run(*DIAMOND, "--json", "--seed", seed) for seed in ("1", "1", "2"))
+    assert first == again != other
+    assert {json.loads(line)["formula"] for line in first.splitlines()} == {"C2"}
+
+
+def test_structures_are_written_as_files(tmp_path: Path) -> None:
+    output = tmp_path / "found"
+    shown = run(*DIAMOND, "-o", str(output))
+    assert "pseudo energy / atom" in shown
+    structures = list(read_structures(output))
+    assert [stored.atoms.get_chemical_formula() for stored in structures] == ["C2", "C2"]
+
+
+def test_molecules_are_written_with_their_positions_only(tmp_path: Path) -> None:
+    run(*DIAMOND, "--molecule", "-o", str(tmp_path))
+    (first, *_rest) = sorted(tmp_path.glob("*.extxyz"))
+    assert not next(iter(read_structures(first))).atoms.pbc.any()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["generate", "Xx"], "'Xx' is not an element"),
+        (["generate", "C", "--model", "none"], "There is no model 'none'"),
+        (["generate", "C", "--model", "diamond", "-n", "0"], "Ask for 1 to 10,000 structures"),
+        (["generate", "LiS2", "--model", "diamond"], "has not learned Li, S"),
+        (["train", "none"], "There is no recipe 'none'. Use one of: diamond, mp20."),
+        (["train", "mp20"], "Give --data FOLDER"),
+        (["references", "import", "no-such-file.cif"], "no-such-file.cif"),
+        (["references", "import", __file__], "test_command_line.py"),
+        (["demo", "--picture", "/no/such/folder/hull.png"], "/no/such/folder"),
+    ],
+)
+def test_errors_are_one_line_with_the_way_out(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], expected: str
+) -> None:
+    assert expected in fail(monkeypatch, capsys, *arguments)
+
+
+def test_models_are_listed_with_what_they_know() -> None:
+    shown = run("models")
+    assert "diamond" in shown
+    assert "mp20" in shown
+
+
+def test_references_are_imported_once(tmp_path: Path) -> None:
+    run(*DIAMOND, "-o", str(tmp_path))
+    assert "2 structures read" in run("references", "import", str(tmp_path))
+    run("references", "import", str(tmp_path))
+    assert "known crystals are there" in run("migrate")
+
+
+def test_training_can_be_stopped_and_resumed_but_not_overwritten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "salts.extxyz"
+    data.write_text("".join(write_structure(bulk(name, "rocksalt", a=a), "extxyz") for name, a in SALTS.items()))
+    arguments = [
+        "train",
+        "mp20",
+        "--epochs",
+        "1",
+        "--output",
+        str(tmp_path / "run"),
+        "--name",
+        "tiny",
+        "--data",
+        str(data),
+    ]
+    assert "epoch    1" in run(*arguments)
+    assert "There is a run in" in fail(monkeypatch, capsys, *arguments)
+    assert "The model tiny is in" in run(*arguments, "--resume")
+    monkeypatch.setenv("RMATCH_MODELS_DIR", str(tmp_path / "run"))
+    assert "tiny" in run("models")
