@@ -18,7 +18,7 @@ _EXAMPLES = """
 
   curl -s {url}/generate -H 'Content-Type: application/json' -d '{{"composition": "LiS2", "n": 30}}'
   curl -s {url}/jobs
-  curl -s '{url}/structures?composition=LiS2&sort=pseudo_energy_per_atom'
+  curl -s '{url}/structures?composition=LiS2&sort=energy'
   curl -s '{url}/structures?hull=true'
 """
 

@@ -1,0 +1,77 @@
+"""``rmatch up``: one command, nothing to install; what dies is started again, and Ctrl-C ends it all."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from processes import Running, run_rmatch
+from servers import HOST, free_port, wait_until
+
+JOB = {"composition": "C", "n": 2, "formula_units": 2, "model": "diamond"}
+
+
+@pytest.fixture
+def up(tmp_path: Path) -> Iterator[tuple[Running, httpx.Client]]:
+    port = free_port()
+    with run_rmatch("up", "--port", str(port), "--data-dir", str(tmp_path), environment={}) as running:
+        with httpx.Client(base_url=f"http://{HOST}:{port}", timeout=10) as client:
+            wait_until(lambda: "curl" in running.output(), "the service is up")
+            yield running, client
+
+
+def children_of(running: Running) -> dict[str, int]:
+    """Process ids by command."""
+    found = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            words = (folder / "cmdline").read_bytes().decode().split("\0")
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if parent == running.process.pid:
+            found[words[-2]] = int(folder.name)
+    return found
+
+
+def run_job(client: httpx.Client) -> None:
+    path = client.post("/generate", json=JOB).raise_for_status().headers["Location"]
+    wait_until(lambda: client.get(path).json()["state"] == "succeeded", "the job succeeds", 90)
+
+
+@pytest.mark.timeout(180)
+def test_the_service_survives_its_worker_and_ends_on_ctrl_c(up: tuple[Running, httpx.Client]) -> None:
+    running, client = up
+    run_job(client)
+    children = children_of(running)
+    assert children.keys() == {"api", "worker", "sweep"}
+    os.killpg(children["worker"], signal.SIGKILL)
+    wait_until(lambda: "rmatch worker ended" in running.output(), "the death is noticed")
+    run_job(client)
+    children = children_of(running)
+    running.process.send_signal(signal.SIGINT)
+    assert running.process.wait(timeout=60) == 0
+    assert not [pid for pid in children.values() if Path(f"/proc/{pid}").exists()]
+
+
+@pytest.mark.timeout(60)
+def test_what_is_shown_to_try_works(up: tuple[Running, httpx.Client]) -> None:
+    running, client = up
+    shown = re.findall(r"curl -s '?(http://\S+?)'?(?:\s|$)", running.output())
+    assert len(shown) == 4
+    for url in shown:
+        if not url.endswith("/generate"):
+            assert client.get(url).is_success, url
+
+
+def test_a_port_that_is_taken_is_said_so(up: tuple[Running, httpx.Client], tmp_path: Path) -> None:
+    _, client = up
+    port = str(client.base_url.port)
+    with run_rmatch("up", "--port", port, "--data-dir", str(tmp_path / "other"), environment={}) as second:
+        assert second.process.wait(timeout=30) == 2
+        assert f"Port {port} on {HOST} is taken" in second.output()
