@@ -33,7 +33,8 @@ class FileFormatError(InputError):
 
     def __init__(self, name: str, reason: str, line: int | None = None) -> None:
         where = f"line {line}: " if line is not None else ""
-        super().__init__("unreadable_structure_file", "file", name, f"{where}{reason}", "Correct the file and try again.")
+        hint = "Correct the file and try again."
+        super().__init__("unreadable_structure_file", "file", name, f"{where}{reason}", hint)
         self.line = line
 
 

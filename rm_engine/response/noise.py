@@ -22,13 +22,11 @@ class NoisyBatch:
         displacements: (n_atoms, 3) how far each atom was moved from its (strained) site, Å; their mean over a
             structure is zero, because no potential can answer to a translation.
         deformations: (n_structures, 3, 3) F with new cell = old cell @ F; the identity unless fully periodic.
-        amplitudes: (n_structures,) amplitude of the displacements that was drawn, Å.
     """
 
     batch: StructureBatch
     displacements: Tensor
     deformations: Tensor
-    amplitudes: Tensor
 
 
 def shake(batch: StructureBatch, noise: NoiseSpec, generator: torch.Generator) -> NoisyBatch:
@@ -61,4 +59,4 @@ def shake(batch: StructureBatch, noise: NoiseSpec, generator: torch.Generator) -
     means = batch.sum_over_atoms(displacements) / batch.sizes[:, None]
     displacements = displacements - means[batch.structure_of]
     sites = (batch.positions[:, None, :] @ deformations[batch.structure_of])[:, 0]
-    return NoisyBatch(batch.moved(sites + displacements, cells @ deformations), displacements, deformations, amplitudes)
+    return NoisyBatch(batch.moved(sites + displacements, cells @ deformations), displacements, deformations)

@@ -56,9 +56,6 @@ class TrainingSpec:
         weight_decay: decoupled weight decay of AdamW.
         force_weight: weight of the mean squared force error in the loss (eq. 12).
         stress_weight: weight of the mean squared stress error.
-        amplitude_scale: errors of forces on a structure shaken by amplitude s count 1/(1 + (s/scale)²), Å, so that
-            the strongest noise, whose response nobody can tell, does not drown the rest; None counts all alike, as
-            the paper does.
         gradient_norm: gradients are clipped to this norm.
         ema_decay: decay of the exponential moving average of the weights, by step; the average is what is validated
             and kept.
@@ -77,7 +74,6 @@ class TrainingSpec:
     weight_decay: float = 1e-5
     force_weight: float = 1.0
     stress_weight: float = 10.0
-    amplitude_scale: float | None = 0.4
     gradient_norm: float = 0.3
     ema_decay: float = 0.999
     validation_fraction: float = 0.05

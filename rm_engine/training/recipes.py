@@ -111,7 +111,7 @@ RECIPES: Final = {
                 core_contact=0.7,
             ),
             noise=NoiseSpec(),
-            n_epochs=90,
+            n_epochs=75,
         ),
         load=_load_mp20,
         source="train split of MP-20 (Materials Project, CC BY 4.0; selection and split from CDVAE)",

@@ -31,7 +31,7 @@ class EpochRecord:
         epoch: epochs done, from 1.
         learning_rate: at the end of the epoch.
         loss: mean training loss.
-        force_rmse: root mean square force error of training batches, per component, weighted as in the loss.
+        force_rmse: root mean square force error of training batches, per component.
         stress_rmse: the same for stresses of crystals.
         validation_loss: loss of the averaged weights on held-out structures under noise that stays the same.
         validation_force_rmse: force error there.
@@ -186,22 +186,12 @@ class Trainer:
         response = evaluate(potential, batch, example.neighbors, bare=True, differentiable=differentiable)
         crystals = batch.is_crystal[:, None, None]
         stress = torch.where(crystals, response.stresses - example.target.stresses, 0.0)
-        weights = self._force_weights(example.noisy.amplitudes)[batch.structure_of]
         return Errors(
-            force=(weights[:, None] * (response.forces - example.target.forces).square()).sum(),
+            force=(response.forces - example.target.forces).square().sum(),
             stress=stress.square().sum(),
             n_forces=3 * batch.n_atoms,
             n_stresses=9 * int(batch.is_crystal.sum()),
         )
-
-    def _force_weights(self, amplitudes: Tensor) -> Tensor:
-        """(n_structures,) weights of force errors, 1 on average over the ladder of amplitudes."""
-        scale = self.spec.amplitude_scale
-        if scale is None:
-            return torch.ones_like(amplitudes)
-        ladder = torch.tensor(self.spec.noise.amplitudes).to(amplitudes)
-        weights, mean = (1 / (1 + (values / scale) ** 2) for values in (amplitudes, ladder))
-        return weights / mean.mean()
 
     def learning_rate(self) -> float:
         """Learning rate of the next step: a linear rise, then half a cosine."""
