@@ -46,10 +46,10 @@ bench: $(INSTALLED)  ## Speed and size, as ratios within one run
 	$(BIN)/python -m benchmarks
 
 train-diamond: $(INSTALLED)  ## Train the shipped one-structure model again, into runs/
-	$(BIN)/rmatch train diamond --output runs/diamond
+	$(BIN)/rmatch train --recipe diamond --output runs/diamond
 
 train-mp20: $(INSTALLED)  ## Train the shipped MP-20 model again, into runs/; DATA=path of train.csv
-	$(BIN)/rmatch train mp20 --data "$(DATA)" --output runs/mp20
+	$(BIN)/rmatch train --recipe mp20 --data "$(DATA)" --output runs/mp20
 
 # Versions, not hashes: the CPU and CUDA builds of torch differ, so its local version is cut off as well.
 lock:  ## Renew requirements.lock and requirements-api.lock from pyproject.toml

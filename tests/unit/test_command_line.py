@@ -82,8 +82,8 @@ def test_molecules_are_written_with_their_positions_only(tmp_path: Path) -> None
         (["generate", "C", "--model", "none"], "There is no model 'none'"),
         (["generate", "C", "--model", "diamond", "-n", "0"], "Ask for 1 to 10,000 structures"),
         (["generate", "LiS2", "--model", "diamond"], "has not learned Li, S"),
-        (["train", "none"], "There is no recipe 'none'. Use one of: diamond, mp20."),
-        (["train", "mp20"], "Give --data FOLDER"),
+        (["train", "--recipe", "none", "-o", "x"], "There is no recipe 'none'. Use one of: diamond, mp20."),
+        (["train", "--recipe", "mp20", "-o", "x"], "Give --data FOLDER"),
         (["references", "import", "no-such-file.cif"], "no-such-file.cif"),
         (["references", "import", __file__], "test_command_line.py"),
         (["demo", "--picture", "/no/such/folder/hull.png"], "/no/such/folder"),
@@ -108,25 +108,12 @@ def test_references_are_imported_once(tmp_path: Path) -> None:
     assert "known crystals are there" in run("migrate")
 
 
-def test_training_can_be_stopped_and_resumed_but_not_overwritten(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    data = tmp_path / "salts.extxyz"
+def test_a_model_is_trained_and_known_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data, output = tmp_path / "salts.extxyz", tmp_path / "run"
     data.write_text("".join(write_structure(bulk(name, "rocksalt", a=a), "extxyz") for name, a in SALTS.items()))
-    arguments = [
-        "train",
-        "mp20",
-        "--epochs",
-        "1",
-        "--output",
-        str(tmp_path / "run"),
-        "--name",
-        "tiny",
-        "--data",
-        str(data),
-    ]
-    assert "epoch    1" in run(*arguments)
-    assert "There is a run in" in fail(monkeypatch, capsys, *arguments)
-    assert "The model tiny is in" in run(*arguments, "--resume")
-    monkeypatch.setenv("RMATCH_MODELS_DIR", str(tmp_path / "run"))
+    options = ["--recipe", "mp20", "--epochs", "1", "--name", "tiny", "--data", str(data), "--output", str(output)]
+    assert "epoch    1" in run("train", *options)
+    assert "epoch" not in run("train", *options), "what is done is not done again"
+    assert (output / "curves.png").stat().st_size > 0
+    monkeypatch.setenv("RMATCH_MODELS_DIR", str(output))
     assert "tiny" in run("models")
