@@ -2,79 +2,77 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from rmatch.errors import CommandError
+from service.settings import Settings
 
 if TYPE_CHECKING:
-    from rm_engine.training import EpochRecord, Recipe
+    from rm_engine.spec import TrainingSpec
+    from rm_engine.training import EpochRecord
 
 
 def train(
-    recipe: Annotated[str, typer.Argument(help="diamond or mp20.")],
+    recipe: Annotated[str, typer.Option(help="What to train: diamond or mp20.")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="Folder of the run; one that is there goes on where it stopped.")
+    ],
     data: Annotated[
-        Path | None, typer.Option(help="File or folder with the structures, where the recipe needs them.")
+        Path | None,
+        typer.Option(help="Structures: a folder or a file (extxyz, extxyz.gz, CIF, CIF folder, MP-20 CSV)."),
     ] = None,
-    output: Annotated[Path | None, typer.Option(help="Folder of the run; runs/RECIPE by default.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run that is in the folder.")] = False,
-    name: Annotated[str | None, typer.Option(help="Name of the model; that of the recipe by default.")] = None,
-    epochs: Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of weights, order and noise.")] = 0,
-    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="auto takes CUDA where it is there.")] = "auto",
+    name: Annotated[str | None, typer.Option(help="Name of the model; by default the recipe's.")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Epochs; by default the recipe's.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of weights, order and noise.")] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda, or auto.")] = "auto",
 ) -> None:
-    """Train a model by a recipe; --resume goes on with a run that was stopped."""
-    from dataclasses import replace
+    """Train a model. Stopped or killed, the same command goes on from the last epoch.
 
+    The folder holds NAME.json and NAME.safetensors (the model; point RMATCH_MODELS_DIR at the folder to use it),
+    log.jsonl (one line an epoch), curves.png and curves.svg, and state.safetensors.
+    """
     import torch
 
-    from rm_engine.training import LOG_FILE, TrainingWatch
+    from rm_engine.figures import plot_curves, save_figure
+    from rm_engine.training import RECIPES, TrainingWatch, read_log
     from rm_engine.training import train as run_training
 
-    chosen = _find_recipe(recipe)
-    folder = output or Path("runs") / recipe
-    if (folder / LOG_FILE).exists() and not resume:
-        raise CommandError(f"There is a run in {folder} already. Go on with it by --resume, or give another --output.")
-    spec = replace(chosen.spec, name=name or chosen.spec.name, n_epochs=epochs or chosen.spec.n_epochs, seed=seed)
+    if recipe not in RECIPES:
+        raise CommandError(f"There is no recipe {recipe!r}. Use one of: {', '.join(RECIPES)}.")
+    chosen = RECIPES[recipe]
+    spec = _adjusted(chosen.spec, name, epochs, seed)
+    torch.set_num_threads(Settings().worker_threads)
+    target = device if device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
     console = Console()
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("loss {task.fields[loss]:.5f}"),
-    )
-    with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console) as progress:
-        bar = progress.add_task("steps", loss=float("nan"))
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, TimeRemainingColumn(), console=console) as progress:
+        bar = progress.add_task(spec.name, total=None)
+
+        def on_epoch(record: EpochRecord) -> None:
+            console.print(
+                f"epoch {record.epoch:4d}  loss {record.loss:.4f}  held out: force {record.validation_force_rmse:.4f}  "
+                f"stress {record.validation_stress_rmse:.4f}",
+                highlight=False,
+            )
+
         watch = TrainingWatch(
             on_start=lambda done, total: progress.update(bar, completed=done, total=total),
-            on_step=lambda done, loss: progress.update(bar, completed=done, loss=loss),
-            on_epoch=lambda record: progress.console.print(_describe(record), highlight=False),
+            on_step=lambda done, _: progress.update(bar, completed=done),
+            on_epoch=on_epoch,
         )
-        run_training(
-            spec,
-            chosen.load(data),
-            folder,
-            source=chosen.source,
-            device="cuda" if device != "cpu" and torch.cuda.is_available() else "cpu",
-            watch=watch,
-        )
-    console.print(f"The model {spec.name} is in {folder}. RMATCH_MODELS_DIR={folder} makes it known to the service.")
+        run_training(spec, chosen.load(data), output, source=chosen.source, device=target, watch=watch)
+    save_figure(plot_curves(read_log(output), spec.name), output / "curves.png")
+    console.print(f"The model is in {output}: {spec.name}.json and {spec.name}.safetensors.", highlight=False)
 
 
-def _find_recipe(name: str) -> Recipe:
-    from rm_engine.training import RECIPES
-
-    if name not in RECIPES:
-        raise CommandError(f"There is no recipe {name[:80]!r}. Use one of: {', '.join(sorted(RECIPES))}.")
-    return RECIPES[name]
-
-
-def _describe(record: EpochRecord) -> str:
-    return (
-        f"epoch {record.epoch:4d}  loss {record.loss:.5f}  validation {record.validation_loss:.5f}  "
-        f"force RMSE {record.validation_force_rmse:.4f}  stress RMSE {record.validation_stress_rmse:.4f}"
+def _adjusted(spec: TrainingSpec, name: str | None, epochs: int | None, seed: int | None) -> TrainingSpec:
+    """The recipe's run with what the user changed."""
+    return replace(
+        spec, name=name or spec.name, n_epochs=epochs or spec.n_epochs, seed=spec.seed if seed is None else seed
     )

@@ -1,7 +1,8 @@
 """Figures drawn from the results of the engine. Needs matplotlib."""
 
 from rm_engine.figures.canvas import save_figure
+from rm_engine.figures.curves import plot_curves
 from rm_engine.figures.hull import plot_hull
 from rm_engine.figures.phases import HullPoint
 
-__all__ = ["HullPoint", "plot_hull", "save_figure"]
+__all__ = ["HullPoint", "plot_curves", "plot_hull", "save_figure"]

@@ -84,6 +84,12 @@ def train(
     return model
 
 
+def read_log(folder: Path) -> list[EpochRecord]:
+    """The scores of every epoch of the run in a folder."""
+    lines = (folder / LOG_FILE).read_text(encoding="utf-8").splitlines()
+    return [EpochRecord(**json.loads(line)) for line in lines]
+
+
 def split_data(spec: TrainingSpec, data: TrainingData) -> tuple[list[Atoms], list[Atoms]]:
     """Training and validation structures; without a validation set whole structures are kept out, never noisy copies
     of trained ones.
