@@ -19,6 +19,9 @@ from rm_engine.structure.cells import cell_heights
 MAX_CANDIDATES = 20_000_000
 """Most (pair, image) candidates enumerated at once; about 2 GB."""
 
+_FLATTEST = 1e-8
+"""Å; the images that a flatter cell would need are more than MAX_CANDIDATES as it is."""
+
 _SELF = 1e-8
 """Squared distance (Å²) below which a candidate is the atom itself."""
 
@@ -85,7 +88,7 @@ def count_images(batch: StructureBatch, cutoff: float) -> Tensor:
     """(n_structures, 3) images needed on each side along each vector, for atoms wrapped into the cell; 0 where not
     periodic.
     """
-    reach = torch.ceil(cutoff / cell_heights(batch.cells).clamp(min=1e-6)).clamp(max=10_000)
+    reach = torch.ceil(cutoff / cell_heights(batch.cells).clamp(min=_FLATTEST))
     return torch.where(batch.periodic, reach.to(torch.int64), 0)
 
 
@@ -95,11 +98,11 @@ def build_neighbor_list(batch: StructureBatch, cutoff: float) -> NeighborList:
     Raises:
         TooManyNeighborsError: cells so flat or small that more than 20 million candidates would have to be looked at.
     """
+    offset, offset_structure, first_offset, n_offsets = _offsets(batch, count_images(batch, cutoff))
     wrap = _wrapping(batch)
     # Positions inside the cell, so that count_images suffices; the offsets are put back into the list below.
     inside = batch.positions + (wrap[:, None, :] @ batch.cells[batch.structure_of])[:, 0]
     center, neighbor = _pairs(batch)
-    offset, offset_structure, first_offset, n_offsets = _offsets(batch, count_images(batch, cutoff))
     n_candidates = n_offsets[batch.structure_of[center]]
     total = int(n_candidates.sum())
     if total > MAX_CANDIDATES:
@@ -147,10 +150,10 @@ def _offsets(batch: StructureBatch, images: Tensor) -> tuple[Tensor, Tensor, Ten
     the number.
     """
     span = 2 * images + 1
+    if float(span.double().prod(dim=1).sum()) > MAX_CANDIDATES:  # in floating point: integers would overflow
+        raise TooManyNeighborsError("A cell is too flat for a neighbour list.")
     counts = span.prod(dim=1)
     first = torch.cumsum(counts, 0) - counts
-    if int(counts.sum()) > MAX_CANDIDATES:
-        raise TooManyNeighborsError("A cell is too flat for a neighbour list.")
     structure = _repeat(counts)
     rest = torch.arange(structure.shape[0], device=structure.device) - first[structure]
     columns = []
