@@ -13,7 +13,7 @@ from rm_engine.neighbors import SkinnedNeighbors
 from rm_engine.potential import CACE, evaluate
 from rm_engine.relax.cellfilter import generalize
 from rm_engine.relax.fire import FireConfig, fire_step
-from rm_engine.relax.guard import REASONS, GuardConfig, check_forces, check_geometry
+from rm_engine.relax.guard import REASONS, GuardConfig, check_forces, check_geometry, find_flat_cells
 from rm_engine.relax.state import CellFreedom, RelaxationState
 from rm_engine.structure import StructureBatch
 
@@ -129,7 +129,8 @@ def relax(
     state = RelaxationState.at_rest(batch, time_step=config.fire.time_step, mixing=config.fire.mixing)
     neighbors: SkinnedNeighbors | None = None
     for n_steps in itertools.count():
-        if n_steps % _REDUCTION_INTERVAL == 0:
+        # A cell that looks flat may only be skewed.
+        if n_steps % _REDUCTION_INTERVAL == 0 or bool(find_flat_cells(state.structures, config.guard).any()):
             state = state.with_reduced_cells()
         codes = check_geometry(state.structures, batch.volumes[state.origin], config.guard)
         leaving = codes > 0
