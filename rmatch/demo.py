@@ -69,7 +69,8 @@ def _show(console: Console, client: Client, jobs: dict[str, dict[str, Any]]) -> 
         lowest = client.structures(job=job_id, unique=True, converged=True, sort="energy")
         title = f"The lowest of {request['n']} structures of {request['composition']}"
         console.print(structure_table(title, lowest[:_N_SHOWN]))
-    on_hull = client.structures(hull=True, chemsys=_CHEMSYS)
+    console.print(structure_table("Known structures among them", client.structures(matched=True, unique=True)))
+    on_hull = client.structures(hull=True, unique=True, chemsys=_CHEMSYS)
     console.print(structure_table(f"On the pseudo hull of {_CHEMSYS}", on_hull))
 
 
