@@ -7,11 +7,13 @@ wake-up call and no more: leases in the database, not the broker, decide who run
 from __future__ import annotations
 
 import os
+import warnings
 from contextlib import suppress
 from typing import Any, Final
 
 from billiard.process import active_children
 from celery import Celery
+from celery.exceptions import SecurityWarning
 from celery.signals import worker_shutting_down
 
 from service.queue import make_celery
@@ -56,8 +58,10 @@ def make_worker_app(settings: Settings) -> Celery:
 
 def run_worker(log_level: str = "INFO") -> None:
     """Run a worker in this process until SIGTERM or SIGINT; a chunk in work is then given back."""
+    # Root is fine: the warning is about pickle, and only JSON is accepted.
+    warnings.filterwarnings("ignore", category=SecurityWarning)
     app.worker_main(
-        ["worker", f"--loglevel={log_level}", "--without-gossip", "--without-mingle", "--without-heartbeat"]
+        ["--quiet", "worker", f"--loglevel={log_level}", "--without-gossip", "--without-mingle", "--without-heartbeat"]
     )
 
 

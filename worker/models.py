@@ -14,9 +14,10 @@ _MAX_MODELS = 8
 
 
 class ModelCache:
-    """Loads models by name, on the device that the settings ask for."""
+    """Loads models by name, on the device and for the number of threads that the settings ask for."""
 
     def __init__(self, settings: Settings) -> None:
+        torch.set_num_threads(settings.worker_threads)
         self._directories = settings.model_directories
         self._device = choose_device(settings)
         self._load = lru_cache(maxsize=_MAX_MODELS)(self._load_version)

@@ -32,7 +32,7 @@ def run_chunk(chunk_id: str) -> None:
 
 @worker_process_init.connect
 def _prepare_process(**_details: object) -> None:
-    """listen for the parent's wish to stop, and load what takes seconds, before the first chunk comes."""
+    """Listen for the parent's wish to stop, and load what takes seconds, before the first chunk comes."""
     listen_for_stop()
     configure_logging(Settings().log_format)
     _runner()
