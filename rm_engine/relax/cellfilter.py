@@ -53,7 +53,18 @@ def generalize(
     virial = -structures.volumes[:, None, None] * response.stresses
     cell = torch.linalg.solve(deformations, virial.transpose(1, 2)).transpose(1, 2)
     if freedom == "fixed_volume":
-        pressure = cell.diagonal(dim1=1, dim2=2).mean(dim=1)
-        cell = cell - pressure[:, None, None] * torch.eye(3, dtype=cell.dtype, device=cell.device)
+        cell = _without_volume_change(cell, deformations)
     cell = cell / structures.sizes[:, None, None]
     return GeneralizedForces(atoms, torch.where(structures.is_crystal[:, None, None], cell, 0.0))
+
+
+def _without_volume_change(cell: Tensor, deformations: Tensor) -> Tensor:
+    """Forces on F without their part along F^-T, the gradient of the logarithm of the volume.
+
+    Taking the trace off instead, as ASE does, keeps the volume near F = 1 only, and what is left then vanishes
+    where there is shear stress.
+    """
+    gradient = torch.linalg.inv(deformations).transpose(1, 2)
+    along = (cell * gradient).sum(dim=(1, 2)) / (gradient * gradient).sum(dim=(1, 2))
+    projected: Tensor = cell - along[:, None, None] * gradient
+    return projected

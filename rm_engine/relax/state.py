@@ -100,7 +100,7 @@ class RelaxationState:
         return replace(self, reference_cells=reference_cells)
 
     def with_start_volume(self) -> Self:
-        """F scaled to determinant 1: a virial without its trace keeps the volume to first order only."""
+        """F scaled to determinant 1: steps along the surface of constant volume leave it to second order."""
         determinants = torch.linalg.det(self.deformations)
         return replace(self, deformations=self.deformations / determinants.clamp(min=1e-3)[:, None, None] ** (1 / 3))
 
