@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
@@ -54,4 +53,4 @@ class RMCalculator(Calculator):
             "forces": response.forces.double().cpu().numpy(),
         }
         if structure.pbc.all():
-            self.results["stress"] = full_3x3_to_voigt_6_stress(np.array(response.stresses[0].double().cpu()))
+            self.results["stress"] = full_3x3_to_voigt_6_stress(response.stresses[0].double().cpu().numpy())
