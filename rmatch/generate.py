@@ -42,10 +42,14 @@ def generate(
 ) -> None:
     """Generate structures right here, without the service, and list the lowest."""
     parse_formula(composition)  # before torch, which takes seconds
+    import torch
+
     from rm_engine import generate as generate_structures
     from rm_engine import load_model
 
-    loaded = load_model(model, directories=Settings().model_directories)
+    settings = Settings()
+    torch.set_num_threads(settings.worker_threads)
+    loaded = load_model(model, directories=settings.model_directories)
     console = Console(stderr=as_json)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:
