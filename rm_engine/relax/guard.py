@@ -50,7 +50,7 @@ def check_geometry(structures: StructureBatch, start_volumes: Tensor, config: Gu
         (3, ratio < config.smallest_volume_ratio),
     ):
         code[wrong & structures.is_crystal] = number
-    code[~(finite & torch.isfinite(ratio))] = 1
+    code[~(finite & torch.isfinite(structures.volumes))] = 1
     return code
 
 
