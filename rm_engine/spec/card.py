@@ -57,8 +57,8 @@ class ModelCard:
         potential: hyper-parameters of the potential.
         volumes: Å³ per atom of each element, by linear regression over the training set; its keys are the elements
             that the model has learned.
-        reference_energies: lowest relaxed pseudo energy per atom among the element's own training structures; an
-            element that had none is missing.
+        reference_energies: lowest relaxed pseudo energy per atom among the element's own training structures, or among
+            simple prototypes where it had none.
         training: record of the training: data, recipe, seed, epochs, scores.
         format_version: version of the checkpoint format.
     """

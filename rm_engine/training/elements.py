@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from ase import Atoms
+from ase.build import bulk
 from scipy.optimize import nnls
 
 from rm_engine.potential import CACE
@@ -32,9 +33,42 @@ def regress_volumes(structures: Sequence[Atoms]) -> dict[str, float]:
     return {SYMBOLS[number]: round(float(volumes[number]), 4) for number in present}
 
 
-def find_reference_energies(potential: CACE, structures: Sequence[Atoms]) -> dict[str, float]:
-    """Lowest relaxed pseudo energy per atom among each element's own structures; elements without any are missing."""
-    elemental = [atoms for atoms in structures if len(set(atoms.numbers.tolist())) == 1 and atoms.pbc.all()]
+def find_reference_energies(
+    potential: CACE, structures: Sequence[Atoms], volumes: Mapping[str, float]
+) -> dict[str, float]:
+    """Pseudo energy per atom of every element: the lowest relaxed one among its own training structures.
+
+    An element of crystals that has no structure of its own is tried in simple prototypes instead, because without its end
+    member no compound of it has a hull.
+
+    Args:
+        potential: the trained potential.
+        structures: the training set.
+        volumes: Å³ per atom, for the prototypes.
+    """
+    crystals = [atoms for atoms in structures if atoms.pbc.all()]
+    elemental = [atoms for atoms in crystals if len(set(atoms.numbers.tolist())) == 1]
+    energies = _lowest_relaxed(potential, elemental)
+    present = {SYMBOLS[number] for atoms in crystals for number in set(atoms.numbers.tolist())}
+    prototypes = [
+        atoms for symbol in sorted(present - set(energies)) for atoms in build_prototypes(symbol, volumes[symbol])
+    ]
+    return dict(sorted({**energies, **_lowest_relaxed(potential, prototypes)}.items()))
+
+
+def build_prototypes(symbol: str, volume: float) -> list[Atoms]:
+    """An element in the simple lattices, with ``volume`` Å³ per atom."""
+    found = []
+    for lattice in ("fcc", "bcc", "hcp", "sc", "diamond"):
+        crystal = bulk(symbol, lattice, a=3.0)
+        scale = (volume * len(crystal) / crystal.get_volume()) ** (1 / 3)
+        crystal.set_cell(crystal.cell.array * scale, scale_atoms=True)
+        found.append(crystal)
+    return found
+
+
+def _lowest_relaxed(potential: CACE, elemental: Sequence[Atoms]) -> dict[str, float]:
+    """Lowest converged pseudo energy per atom of each element among crystals of one element."""
     if not elemental:
         return {}
     parameter = next(potential.parameters())
@@ -46,4 +80,4 @@ def find_reference_energies(potential: CACE, structures: Sequence[Atoms]) -> dic
         symbol = SYMBOLS[int(atoms.numbers[0])]
         if converged and energy < energies.get(symbol, np.inf):
             energies[symbol] = energy
-    return dict(sorted(energies.items()))
+    return energies

@@ -113,11 +113,12 @@ def finish(trainer: Trainer, training: list[Atoms], source: str) -> Model:
         "n_steps": trainer.n_steps,
         "scores": asdict(trainer.records[-1]),
     }
+    volumes = regress_volumes(training)
     card = ModelCard(
         name=spec.name,
         potential=spec.potential,
-        volumes=regress_volumes(training),
-        reference_energies=find_reference_energies(potential, training),
+        volumes=volumes,
+        reference_energies=find_reference_energies(potential, training, volumes),
         training=record,
     )
     return Model(card, potential, next(potential.parameters()).device)
