@@ -38,8 +38,8 @@ def find_reference_energies(
 ) -> dict[str, float]:
     """Pseudo energy per atom of every element: the lowest relaxed one among its own training structures.
 
-    An element of crystals that has no structure of its own is tried in simple prototypes instead, because without its end
-    member no compound of it has a hull.
+    An element of crystals that has no structure of its own is tried in simple prototypes instead, because without its
+    end member no compound of it has a hull.
 
     Args:
         potential: the trained potential.
