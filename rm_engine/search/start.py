@@ -19,9 +19,6 @@ _CELL_NOISE: Final = 0.5
 _VOLUME_SPREAD: Final = 0.1
 """The regressed volume is multiplied by a factor drawn uniformly from 1 ± this."""
 
-_SMALLEST_VOLUME_PER_ATOM: Final = 3.0
-"""Å³; no crystal at ambient pressure is denser (diamond has 5.7), whatever a regression says."""
-
 _MOLECULE_VOLUME_PER_ATOM: Final = 10.0
 """Å³ of the box that a molecule's atoms are strewn into, about the paper's 10 x 5 x 5 Å for its molecules."""
 
@@ -86,8 +83,7 @@ def _draw_volume(spec: GenerationSpec, card: ModelCard, formula: Formula, rng: n
         return formula.n_atoms * float(rng.uniform(*spec.volume_per_atom))
     if spec.is_molecule:
         return formula.n_atoms * _MOLECULE_VOLUME_PER_ATOM
-    regressed = max(card.volume_of(formula), formula.n_atoms * _SMALLEST_VOLUME_PER_ATOM)
-    return regressed * float(rng.uniform(1 - _VOLUME_SPREAD, 1 + _VOLUME_SPREAD))
+    return card.volume_of(formula) * float(rng.uniform(1 - _VOLUME_SPREAD, 1 + _VOLUME_SPREAD))
 
 
 def _place(

@@ -17,6 +17,10 @@ SHIPPED_MODELS: Final = Path(__file__).resolve().parent.parent / "models"
 """Directory of the models in the package: ``NAME.json`` beside ``NAME.safetensors``."""
 
 
+SMALLEST_VOLUME_PER_ATOM: Final = 3.0
+"""Å³; no crystal at ambient pressure is denser (diamond has 5.7), whatever a regression says."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class PotentialConfig:
     """Hyper-parameters of a CACE potential (DOI 10.1038/s41524-024-01332-4); they fix the number of its parameters.
@@ -76,8 +80,9 @@ class ModelCard:
         return tuple(self.volumes)
 
     def volume_of(self, formula: Formula) -> float:
-        """Volume that the regression predicts for a cell of this formula, Å³."""
-        return sum(self.volumes[symbol] * count for symbol, count in formula.counts)
+        """Volume that the regression predicts for a cell of this formula, Å³, but never less than atoms need."""
+        regressed = sum(self.volumes[symbol] * count for symbol, count in formula.counts)
+        return max(regressed, formula.n_atoms * SMALLEST_VOLUME_PER_ATOM)
 
     def to_json(self) -> str:
         """The card as JSON text; :meth:`from_json` is the inverse."""

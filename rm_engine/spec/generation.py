@@ -150,7 +150,7 @@ class GenerationSpec:
             return abs(determinant(self.cell)) / n_atoms
         if self.volume_per_atom is not None:
             return self.volume_per_atom[1]
-        return max(1.0, card.volume_of(self.formula) / self.formula.n_atoms)
+        return card.volume_of(self.formula) / self.formula.n_atoms
 
     def _check_volume(self) -> None:
         if self.volume_per_atom is None:
