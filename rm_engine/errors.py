@@ -39,7 +39,11 @@ class FileFormatError(InputError):
 
 
 class ModelNotFoundError(RMEngineError):
-    """No checkpoint of that name is to be had."""
+    """No checkpoint of that name is to be had; ``name`` is what was asked for, cut to 80 characters."""
+
+    def __init__(self, name: str, message: str) -> None:
+        super().__init__(message)
+        self.name = name[:80]
 
 
 class CheckpointError(RMEngineError):

@@ -75,7 +75,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except FileNotFoundError as error:
-        raise ModelNotFoundError(f"There are no weights at {path}.") from error
+        raise ModelNotFoundError(path.stem, f"There are no weights at {path}.") from error
     except SafetensorError as error:
         raise CheckpointError(f"{path} is not a safetensors file ({error}).") from error
 

@@ -119,7 +119,7 @@ def find_model(name: str, directories: Sequence[Path] = ()) -> Path:
     known = dict(list_models(directories))
     if name not in known:
         raise ModelNotFoundError(
-            f"There is no model {name[:80]!r}. Use one of: {', '.join(sorted(known)) or '(none installed)'}."
+            name, f"There is no model {name[:80]!r}. Use one of: {', '.join(sorted(known)) or '(none installed)'}."
         )
     return known[name]
 
@@ -144,4 +144,4 @@ def read_card(path: Path) -> ModelCard:
     try:
         return ModelCard.from_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise ModelNotFoundError(f"There is no checkpoint at {path}.") from error
+        raise ModelNotFoundError(path.stem, f"There is no checkpoint at {path}.") from error

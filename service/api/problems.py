@@ -93,7 +93,7 @@ def _handle_input(_request: Request, error: InputError) -> Response:
 
 def _handle_unknown_model(_request: Request, error: ModelNotFoundError) -> Response:
     shown = FieldError(
-        field="model", value="", reason=str(error), hint="GET /models lists the models.", code="unknown_model"
+        field="model", value=error.name, reason=str(error), hint="GET /models lists the models.", code="unknown_model"
     )
     return problem_response(422, "unknown_model", str(error), [shown])
 
