@@ -55,11 +55,13 @@ def train(
         bar = progress.add_task(spec.name, total=None)
 
         def on_epoch(record: EpochRecord) -> None:
-            console.print(
-                f"epoch {record.epoch:4d}  loss {record.loss:.4f}  held out: force {record.validation_force_rmse:.4f}  "
-                f"stress {record.validation_stress_rmse:.4f}",
-                highlight=False,
-            )
+            scores = {
+                "loss": record.loss,
+                "held out: force": record.validation_force_rmse,
+                "stress": record.validation_stress_rmse,
+            }
+            known = "  ".join(f"{name} {score:.4f}" for name, score in scores.items() if score is not None)
+            console.print(f"epoch {record.epoch:4d}  {known}", highlight=False)
 
         watch = TrainingWatch(
             on_start=lambda done, total: progress.update(bar, completed=done, total=total),

@@ -25,7 +25,7 @@ _TRAINING, _ORDER, _VALIDATION = range(3)
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """Scores of one epoch, in pseudo units.
+    """Scores of one epoch, in pseudo units; None where there is nothing to score.
 
     Attributes:
         epoch: epochs done, from 1.
@@ -41,11 +41,11 @@ class EpochRecord:
     epoch: int
     learning_rate: float
     loss: float
-    force_rmse: float
-    stress_rmse: float
-    validation_loss: float
-    validation_force_rmse: float
-    validation_stress_rmse: float
+    force_rmse: float | None
+    stress_rmse: float | None
+    validation_loss: float | None
+    validation_force_rmse: float | None
+    validation_stress_rmse: float | None
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ class Trainer:
             stress_rmse=stress,
             validation_loss=float(np.mean([float(errors.loss(self.spec)) for errors in held_out]))
             if held_out
-            else math.nan,
+            else None,
             validation_force_rmse=v_force,
             validation_stress_rmse=v_stress,
         )
@@ -211,8 +211,8 @@ class Trainer:
                 average.lerp_(current, 1 - decay)
 
 
-def _root_mean_squares(errors: Sequence[Errors]) -> tuple[float, float]:
-    """Force and stress error per component over all batches; NaN where there was none."""
+def _root_mean_squares(errors: Sequence[Errors]) -> tuple[float | None, float | None]:
+    """Force and stress error per component over all batches; None where there was none."""
     force = float(sum(e.force for e in errors)), sum(e.n_forces for e in errors)
     stress = float(sum(e.stress for e in errors)), sum(e.n_stresses for e in errors)
-    return tuple(math.sqrt(total / n) if n else math.nan for total, n in (force, stress))  # type: ignore[return-value]
+    return tuple(math.sqrt(total / n) if n else None for total, n in (force, stress))  # type: ignore[return-value]
