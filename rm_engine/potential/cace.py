@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from rm_engine.potential.angular import N_MONOMIALS, angular_monomials, invariants_of
-from rm_engine.potential.radial import BesselBasis
+from rm_engine.potential.radial import BesselBasis, norm
 from rm_engine.spec import PotentialConfig
 from rm_engine.units import SYMBOLS
 
@@ -88,7 +88,7 @@ class CACE(nn.Module):
 
     def _sum_over_neighbors(self, neighbor_species: Tensor, displacements: Tensor) -> Tensor:
         """The edge basis summed over neighbours: (n_atoms, a * n_radial, n_monomials)."""
-        distances = torch.linalg.vector_norm(displacements, dim=1)
+        distances = norm(displacements)
         radial = self.radial(distances)
         sender = self.sender[neighbor_species].transpose(1, 2)  # (n_atoms, a, n_neighbors)
         weighted = (sender[:, :, None] * radial[:, None]).flatten(1, 2)

@@ -10,6 +10,8 @@ import torch
 from ase.data import covalent_radii
 from torch import Tensor
 
+from rm_engine.potential.radial import norm
+
 _RADII = torch.tensor(covalent_radii, dtype=torch.float64)
 
 
@@ -30,7 +32,7 @@ def core_repulsion(
     """
     radii = _RADII.to(vectors)
     reach = contact * (radii[numbers][:, None] + radii[neighbor_numbers])
-    distances = torch.linalg.vector_norm(vectors, dim=1).clamp(min=1e-2)
+    distances = norm(vectors).clamp(min=1e-2)
     excess = (reach / distances - 1).clamp(min=0)
     energies = (strength / 2 * excess**3).sum(dim=1)
     slope = -1.5 * strength * excess**2 * reach / distances**3

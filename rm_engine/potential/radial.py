@@ -8,6 +8,12 @@ import torch
 from torch import Tensor, nn
 
 
+def norm(vectors: Tensor) -> Tensor:
+    """Lengths (n_atoms, n_neighbors) of vectors (n_atoms, 3, n_neighbors); several times faster than ``vector_norm``."""
+    x, y, z = vectors.unbind(dim=1)
+    return (x * x + y * y + z * z).sqrt()
+
+
 def cutoff_polynomial(x: Tensor) -> Tensor:
     """Smooth cutoff in x = r/cutoff: 1 at 0, with value and first derivative 0 at 1 (DimeNet, arXiv:2003.03123, eq.
     8, p = 2).
