@@ -63,10 +63,10 @@ def relax_by_ase(model: Model, start: Atoms, *, cell: str, max_steps: int) -> tu
 class TestAgreementWithASE:
     @pytest.mark.parametrize("cell", ["free", "fixed"])
     def test_same_steps_to_the_same_end(self, model: Model, cell: str) -> None:
-        starts = starts_of(model)
-        result = relax_all(model.potential, starts, cell=cell, max_steps=150)
+        starts = starts_of(model, 2)
+        result = relax_all(model.potential, starts, cell=cell, max_steps=120)
         for row, (start, ours) in enumerate(zip(starts, result.structures.to_atoms(), strict=True)):
-            theirs, fire = relax_by_ase(model, start, cell=cell, max_steps=150)
+            theirs, fire = relax_by_ase(model, start, cell=cell, max_steps=120)
             assert int(result.n_steps[row]) == fire.nsteps
             assert float(result.energies[row]) == pytest.approx(theirs.get_potential_energy(), abs=1e-8)
             np.testing.assert_allclose(ours.get_all_distances(), theirs.get_all_distances(), atol=1e-6)
@@ -75,10 +75,10 @@ class TestAgreementWithASE:
         assert len(set(result.n_steps.tolist())) > 1, "all left the batch at once"
 
     def test_molecules(self, diamond: Model) -> None:
-        starts = starts_of(diamond, periodic=(False, False, False), min_distance=1.0)
-        result = relax_all(diamond.potential, starts, cell="free", max_steps=150)
+        starts = starts_of(diamond, 2, periodic=(False, False, False), min_distance=1.0)
+        result = relax_all(diamond.potential, starts, cell="free", max_steps=100)
         for row, (start, ours) in enumerate(zip(starts, result.structures.to_atoms(), strict=True)):
-            theirs, fire = relax_by_ase(diamond, start, cell="fixed", max_steps=150)
+            theirs, fire = relax_by_ase(diamond, start, cell="fixed", max_steps=100)
             assert int(result.n_steps[row]) == fire.nsteps
             np.testing.assert_allclose(ours.positions, theirs.positions, atol=1e-6)
 
@@ -189,8 +189,8 @@ class TestSkewedCells:
         """Other vectors of the same lattice: the same path to the same crystal, in a cell that is not thin."""
         starts = starts_of(model)
         skewed = [Atoms(a.numbers, a.positions, cell=OBLIQUE @ a.cell.array, pbc=True) for a in starts]
-        expected = relax_all(model.potential, starts, max_steps=150)
-        result = relax_all(model.potential, skewed, max_steps=150)
+        expected = relax_all(model.potential, starts, max_steps=100)
+        result = relax_all(model.potential, skewed, max_steps=100)
         assert torch.equal(result.n_steps, expected.n_steps)
         torch.testing.assert_close(result.energies, expected.energies, rtol=0, atol=1e-8)
         torch.testing.assert_close(result.structures.positions, expected.structures.positions, rtol=0, atol=1e-6)
@@ -290,6 +290,6 @@ class TestGuard:
         with torch.no_grad():
             for parameter in (*potential.readout.linear.parameters(), *potential.readout.mlp[-1].parameters()):
                 parameter.mul_(-100.0)
-        result = relax_all(potential, starts_of(diamond, 6), max_steps=500)
-        assert result.structures.n_structures == 6
-        assert sum(reason is not None for reason in result.reasons) >= 5
+        result = relax_all(potential, starts_of(diamond, 4), max_steps=200)
+        assert result.structures.n_structures == 4
+        assert sum(reason is not None for reason in result.reasons) >= 3
