@@ -16,8 +16,11 @@ from rm_engine.errors import RMEngineError
 from rm_engine.structure.batch import StructureBatch
 from rm_engine.structure.cells import cell_heights
 
+CANDIDATES_AT_ONCE = 4_000_000
+"""A batch with more (pair, image) candidates is done in parts; about 0.4 GB."""
+
 MAX_CANDIDATES = 20_000_000
-"""Most (pair, image) candidates enumerated at once; about 2 GB."""
+"""Most candidates of a single structure; about 2 GB."""
 
 _FLATTEST = 1e-8
 """Å; the images that a flatter cell would need are more than MAX_CANDIDATES as it is."""
@@ -73,7 +76,7 @@ class NeighborList:
 
 def _width(present: Tensor) -> int:
     """Most neighbours of any atom, at least 1."""
-    return max(1, int(present.sum(dim=1).max())) if present.shape[0] else 1
+    return max(1, int(present.sum(dim=1).max())) if present.numel() else 1
 
 
 def _widened(table: Tensor, width: int) -> Tensor:
@@ -96,7 +99,7 @@ def build_neighbor_list(batch: StructureBatch, cutoff: float) -> NeighborList:
     """All neighbours within ``cutoff`` (Å), every periodic image counted, an atom's own images too.
 
     Raises:
-        TooManyNeighborsError: cells so flat or small that more than 20 million candidates would have to be looked at.
+        TooManyNeighborsError: a cell so flat or small that more than 20 million candidates would have to be looked at.
     """
     offset, offset_structure, first_offset, n_offsets = _offsets(batch, count_images(batch, cutoff))
     wrap = _wrapping(batch)
@@ -105,9 +108,11 @@ def build_neighbor_list(batch: StructureBatch, cutoff: float) -> NeighborList:
     center, neighbor = _pairs(batch)
     n_candidates = n_offsets[batch.structure_of[center]]
     total = int(n_candidates.sum())
+    if total > CANDIDATES_AT_ONCE and batch.n_structures > 1:
+        return _build_in_halves(batch, cutoff)
     if total > MAX_CANDIDATES:
         raise TooManyNeighborsError(
-            f"{total:,} neighbour candidates, at most {MAX_CANDIDATES:,}: relax fewer or less dense structures at once."
+            f"{total:,} neighbour candidates, at most {MAX_CANDIDATES:,}: use a larger or less dense cell."
         )
     # Candidate = (pair, offset). Everything per candidate is two gathers and a sum; the rest is done per pair or
     # offset.
@@ -122,6 +127,21 @@ def build_neighbor_list(batch: StructureBatch, cutoff: float) -> NeighborList:
     pair, image = pair[found], image[found]
     center, neighbor = center[pair], neighbor[pair]
     return _pad(center, neighbor, offset[image] + wrap[neighbor] - wrap[center], batch.n_atoms)
+
+
+def _build_in_halves(batch: StructureBatch, cutoff: float) -> NeighborList:
+    """:func:`build_neighbor_list` for one half of the structures after the other, to bound the memory."""
+    n_atoms, device = batch.n_atoms, batch.cells.device
+    found = NeighborList(
+        index=torch.zeros((n_atoms, 0), dtype=torch.int64, device=device),
+        image=batch.positions.new_zeros((n_atoms, 0, 3)),
+        present=torch.zeros((n_atoms, 0), dtype=torch.bool, device=device),
+    )
+    is_first = torch.arange(batch.n_structures, device=device) < batch.n_structures // 2
+    for half in (is_first, ~is_first):
+        rows = torch.nonzero(half[batch.structure_of])[:, 0]
+        found = found.replaced(rows, build_neighbor_list(batch.select(half), cutoff))
+    return found
 
 
 def _wrapping(batch: StructureBatch) -> Tensor:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 
 def norm(vectors: Tensor) -> Tensor:
-    """Lengths (n_atoms, n_neighbors) of vectors (n_atoms, 3, n_neighbors), several times faster than torch's own norm."""
+    """Lengths (n_atoms, n_neighbors) of vectors (n_atoms, 3, n_neighbors), much faster than torch's own norm."""
     x, y, z = vectors.unbind(dim=1)
     return (x * x + y * y + z * z).sqrt()
 

@@ -152,6 +152,12 @@ class TestBuild:
             with pytest.raises(TooManyNeighborsError):
                 build_neighbor_list(batch_of(atoms), 4.5)
 
+    def test_a_large_batch_is_done_in_parts(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        batch = batch_of(*(random_structure([6], 1 + seed % 5, seed, length=4.0) for seed in range(7)))
+        whole = pairs_of(build_neighbor_list(batch, 4.5))
+        monkeypatch.setattr("rm_engine.neighbors.padded.CANDIDATES_AT_ONCE", 100)
+        assert pairs_of(build_neighbor_list(batch, 4.5)) == whole
+
     def test_a_thin_cell_is_not_cut_short(self) -> None:
         atoms = Atoms("C", cell=np.diag([9.0, 9.0, 2e-4]), pbc=True)
         neighbors = build_neighbor_list(batch_of(atoms), 4.5001)
