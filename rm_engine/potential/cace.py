@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from itertools import accumulate, pairwise
+from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 
-from rm_engine.potential.angular import N_MONOMIALS, angular_monomials, invariants_of
-from rm_engine.potential.radial import BesselBasis, norm
+from rm_engine.potential.angular import MULTIPLICITY, N_MONOMIALS, triple_contractions
+from rm_engine.potential.edges import EdgeBasis
+from rm_engine.potential.radial import BesselBasis
 from rm_engine.spec import PotentialConfig
 from rm_engine.units import SYMBOLS
 
@@ -69,44 +71,58 @@ class CACE(nn.Module):
         Returns:
             (n_atoms,) pseudo energies.
         """
-        return self.readout(self.features(numbers, neighbor_numbers, displacements))  # type: ignore[no-any-return]
+        return self.atomic_energies(numbers, self.edge_basis(neighbor_numbers, displacements).sum_over_neighbors())
 
-    def features(self, numbers: Tensor, neighbor_numbers: Tensor, displacements: Tensor) -> Tensor:
-        """The invariant B features, (n_atoms, n_features): radial channel slowest, then invariant, then channel."""
+    def edge_basis(self, neighbor_numbers: Tensor, displacements: Tensor) -> EdgeBasis:
+        """The basis of all edges; arguments as in :meth:`forward`."""
+        species = self.get_buffer("species_of")[neighbor_numbers]
+        sender = self.sender.t()[:, species].transpose(0, 1)  # (n_atoms, a, n_neighbors)
+        return EdgeBasis.of(displacements, sender, self.radial, self.config.l_max)
+
+    def atomic_energies(self, numbers: Tensor, atomic_basis: Tensor) -> Tensor:
+        """(n_atoms,) energies of atomic numbers (n_atoms,) with this sum over the edge basis of their neighbours."""
         config = self.config
-        species_of: Tensor = self.get_buffer("species_of")
-        atomic_basis = self._sum_over_neighbors(species_of[neighbor_numbers], displacements)
-        receiver = self.receiver[species_of[numbers]]  # (n_atoms, b)
-        powers = (receiver, receiver**2, receiver**3)
+        receiver = self.receiver[self.get_buffer("species_of")[numbers]]  # (n_atoms, b)
         n_atoms, n = numbers.shape[0], config.n_embedding
+        basis = atomic_basis.reshape(n_atoms, n, config.n_radial_functions, -1)
+        blocks = torch.split(basis, list(N_MONOMIALS[: config.l_max + 1]), dim=3)
         columns = []
-        for factors, invariant in invariants_of(self._mix_radially(atomic_basis), config.nu_max):
-            # invariant: (a, n_atoms, k, b) -> (n_atoms, k, a, b)
+        for factors, invariant in self._invariants(blocks):
+            # (a, n_atoms, k * b) -> (n_atoms, k, a, b)
             by_channel = invariant.reshape(n, n_atoms, config.n_radial_channels, n).permute(1, 2, 0, 3)
-            columns.append(by_channel * powers[factors - 1][:, None, None, :])
-        return torch.stack(columns, dim=2).reshape(n_atoms, -1)
+            columns.append(by_channel * (receiver**factors)[:, None, None, :])
+        # The B features: radial channel slowest, then invariant, then channel.
+        return self.readout(torch.stack(columns, dim=2).reshape(n_atoms, -1))  # type: ignore[no-any-return]
 
-    def _sum_over_neighbors(self, neighbor_species: Tensor, displacements: Tensor) -> Tensor:
-        """The edge basis summed over neighbours: (n_atoms, a * n_radial, n_monomials)."""
-        distances = norm(displacements)
-        radial = self.radial(distances)
-        sender = self.sender[neighbor_species].transpose(1, 2)  # (n_atoms, a, n_neighbors)
-        weighted = (sender[:, :, None] * radial[:, None]).flatten(1, 2)
-        monomials = angular_monomials(displacements / distances[:, None], self.config.l_max)
-        return torch.bmm(weighted, monomials.transpose(1, 2))
+    def _invariants(self, blocks: Sequence[Tensor]) -> list[tuple[int, Tensor]]:
+        """The invariants in the order of the published potential: 3 for l_max = nu_max = 2, 8 for l_max = nu_max = 3.
 
-    def _mix_radially(self, atomic_basis: Tensor) -> list[Tensor]:
-        """Mix radial functions with one weight per degree and channel: for each l a tensor (n_monomials of l, a *
-        n_atoms * k * b).
+        Args:
+            blocks: the sums over neighbours of each degree l, (n_atoms, a, n_radial, n_monomials of l).
+
+        Returns:
+            Number of factors and values (a, n_atoms, k * b) of each invariant, without the receiver's embedding.
         """
-        config = self.config
-        n, n_radial = config.n_embedding, config.n_radial_functions
-        basis = atomic_basis.reshape(-1, n, n_radial, atomic_basis.shape[-1])
-        ends = list(accumulate(N_MONOMIALS[: config.l_max + 1]))
-        mixed = []
-        for degree, weight in enumerate(self.radial_mixing):
-            block = basis[..., ends[degree] - N_MONOMIALS[degree] : ends[degree]]
-            block = block.permute(3, 1, 0, 2)  # (m, a, n_atoms, n_radial)
-            by_sender = weight.reshape(n_radial, config.n_radial_channels, n, n).permute(2, 0, 1, 3).flatten(2)
-            mixed.append((block @ by_sender).reshape(N_MONOMIALS[degree], -1))
-        return mixed
+        found = [(1, self._mix(blocks[0], 0)[0])]
+        found += [(2, self._mixed_square(block, degree)) for degree, block in enumerate(blocks) if degree]
+        if self.config.nu_max >= 3:
+            mixed = (self._mix(block, degree) for degree, block in enumerate(blocks) if degree)
+            found += [(3, contraction) for contraction in triple_contractions(*mixed)]
+        return found
+
+    def _mix(self, block: Tensor, degree: int) -> Tensor:
+        """Mix radial functions into channels: (n_atoms, a, n_radial, m) to (m, a, n_atoms, k * b)."""
+        return block.permute(3, 1, 0, 2) @ self._weights_by_sender(self.radial_mixing[degree])
+
+    def _mixed_square(self, block: Tensor, degree: int) -> Tensor:
+        """The full contraction of the mixed tensor with itself, (a, n_atoms, k * b).
+
+        Mixing is linear, so the multiplicities of the monomials go before it, where there is less to multiply.
+        """
+        scaled = block * block.new_tensor(MULTIPLICITY[degree]).sqrt()
+        return self._mix(scaled, degree).square().sum(dim=0)
+
+    def _weights_by_sender(self, weight: Tensor) -> Tensor:
+        """Weights (n_radial, k, channels) as one matrix for each sender embedding, (a, n_radial, k * b)."""
+        n = self.config.n_embedding
+        return weight.reshape(*weight.shape[:2], n, n).permute(2, 0, 1, 3).flatten(2)

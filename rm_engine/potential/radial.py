@@ -35,5 +35,18 @@ class BesselBasis(nn.Module):
     def forward(self, r: Tensor) -> Tensor:
         """(n_atoms, n_neighbors) distances in Å to (n_atoms, n_functions, n_neighbors); zero beyond the cutoff."""
         r = r.clamp(max=self.cutoff)
-        envelope = math.sqrt(2 / self.cutoff) * cutoff_polynomial(r / self.cutoff) / r
-        return torch.sin(self.frequencies[:, None] * r[:, None, :]) * envelope[:, None, :]
+        return torch.sin(self.frequencies[:, None] * r[:, None, :]) * self._envelope(r)[:, None, :]
+
+    def slope(self, r: Tensor) -> Tensor:
+        """Derivative of the functions by the distance, in the same shapes."""
+        r = r.clamp(max=self.cutoff)
+        x = r / self.cutoff
+        envelope = self._envelope(r)
+        fall = (-12 * math.sqrt(2 / self.cutoff) / self.cutoff * x * (1 - x) ** 2 - envelope) / r
+        phases = self.frequencies[:, None] * r[:, None, :]
+        slopes = torch.cos(phases).mul_(self.frequencies[:, None]).mul_(envelope[:, None, :])
+        return slopes.addcmul_(torch.sin(phases), fall[:, None, :])
+
+    def _envelope(self, r: Tensor) -> Tensor:
+        """The factor that all functions share; its polynomial has the derivative -12 x (1 - x)²."""
+        return math.sqrt(2 / self.cutoff) * cutoff_polynomial(r / self.cutoff) / r

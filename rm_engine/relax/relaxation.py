@@ -13,7 +13,7 @@ from rm_engine.neighbors import SkinnedNeighbors
 from rm_engine.potential import CACE, evaluate
 from rm_engine.relax.cellfilter import generalize
 from rm_engine.relax.fire import FireConfig, fire_step
-from rm_engine.relax.guard import REASONS, GuardConfig, check_forces, check_geometry, find_flat_cells
+from rm_engine.relax.guard import REASONS, GuardConfig, check_forces, check_geometry
 from rm_engine.relax.state import CellFreedom, RelaxationState
 from rm_engine.structure import StructureBatch
 
@@ -128,18 +128,20 @@ def relax(
     outcome = _Outcome(batch)
     state = RelaxationState.at_rest(batch, time_step=config.fire.time_step, mixing=config.fire.mixing)
     neighbors: SkinnedNeighbors | None = None
+    start_volumes = batch.volumes
     for n_steps in itertools.count():
-        # A cell that looks flat may only be skewed.
-        if n_steps % _REDUCTION_INTERVAL == 0 or bool(find_flat_cells(state.structures, config.guard).any()):
+        if n_steps % _REDUCTION_INTERVAL == 0:
             state = state.with_reduced_cells()
-        codes = check_geometry(state.structures, batch.volumes[state.origin], config.guard)
-        leaving = codes > 0
-        if bool(leaving.any()):
-            outcome.record(leaving, state, codes)
-            state, neighbors = state.select(~leaving), neighbors and neighbors.select(~leaving)
+        structures = state.structures
+        codes = check_geometry(structures, start_volumes[state.origin], config.guard)
+        if bool(codes.any()):
+            state = state.with_reduced_cells()  # what looks flat may only be skewed
+            codes = check_geometry(state.structures, start_volumes[state.origin], config.guard)
+            outcome.record(codes > 0, state, codes)
+            state, neighbors = state.select(codes == 0), neighbors and neighbors.select(codes == 0)
+            structures = state.structures
         if state.n_structures == 0:
             break
-        structures = state.structures
         neighbors = (
             neighbors.refresh(structures)
             if neighbors is not None
