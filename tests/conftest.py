@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,15 @@ from servers import PostgresServer, RedisServer, run_postgres, run_redis
 from stacks import Stack, open_stack
 
 from service.settings import Settings
+
+
+@pytest.fixture(scope="session")
+def data_folder() -> Path:
+    """The training and benchmark data sets: the folder that RMATCH_DATA names, or shared/data beside this checkout."""
+    folder = Path(os.environ.get("RMATCH_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"There are no data sets in {folder}. Set RMATCH_DATA to the folder that holds them.")
+    return folder
 
 
 @pytest.fixture(scope="session")
