@@ -52,7 +52,8 @@ class NeighborList:
         ``far``.
         """
         shift = self.image @ batch.cells[batch.structure_of]
-        vectors = batch.positions[self.index] - batch.positions[:, None, :] + shift
+        neighbors = batch.positions.index_select(0, self.index.flatten()).view_as(self.image)
+        vectors = neighbors - batch.positions[:, None, :] + shift
         padding = vectors.new_tensor([far, 0.0, 0.0])
         return torch.where(self.present[..., None], vectors, padding).transpose(1, 2).contiguous()
 
@@ -114,14 +115,15 @@ def build_neighbor_list(batch: StructureBatch, cutoff: float) -> NeighborList:
         raise TooManyNeighborsError(
             f"{total:,} neighbour candidates, at most {MAX_CANDIDATES:,}: use a larger or less dense cell."
         )
-    # Candidate = (pair, offset). Everything per candidate is two gathers and a sum; the rest is done per pair or
-    # offset.
+    # Candidate = (pair, offset). Everything per candidate is two gathers and a sum, in their fastest forms; the rest is
+    # done per pair or offset.
     pair = _repeat(n_candidates)
     start = first_offset[batch.structure_of[center]] - (torch.cumsum(n_candidates, 0) - n_candidates)
-    image = torch.arange(total, device=pair.device) + start[pair]
+    image = torch.arange(total, device=pair.device) + start.index_select(0, pair)
     shift = (offset[:, None, :] @ batch.cells[offset_structure])[:, 0]
-    vectors = (inside[neighbor] - inside[center])[pair] + shift[image]
-    distance2 = (vectors * vectors).sum(-1)
+    between = inside[neighbor] - inside[center]
+    x, y, z = (between.index_select(0, pair) + shift.index_select(0, image)).unbind(dim=1)
+    distance2 = x * x + y * y + z * z
     # An atom is no neighbour of itself; its images are at least a cell vector away.
     found = torch.nonzero((distance2 < cutoff * cutoff) & (distance2 > _SELF))[:, 0]
     pair, image = pair[found], image[found]

@@ -75,8 +75,9 @@ class CACE(nn.Module):
 
     def edge_basis(self, neighbor_numbers: Tensor, displacements: Tensor) -> EdgeBasis:
         """The basis of all edges; arguments as in :meth:`forward`."""
-        species = self.get_buffer("species_of")[neighbor_numbers]
-        sender = self.sender.t()[:, species].transpose(0, 1)  # (n_atoms, a, n_neighbors)
+        species = self.get_buffer("species_of").index_select(0, neighbor_numbers.flatten())
+        # (n_atoms, a, n_neighbors), neighbours side by side in memory
+        sender = self.sender.t().index_select(1, species).reshape(-1, *neighbor_numbers.shape).transpose(0, 1)
         return EdgeBasis.of(displacements, sender, self.radial, self.config.l_max)
 
     def atomic_energies(self, numbers: Tensor, atomic_basis: Tensor) -> Tensor:

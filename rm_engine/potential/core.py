@@ -31,7 +31,8 @@ def core_repulsion(
         (n_atoms,) energies and (n_atoms, 3, n_neighbors) gradients by the vectors.
     """
     radii = _RADII.to(vectors)
-    reach = contact * (radii[numbers][:, None] + radii[neighbor_numbers])
+    others = radii.index_select(0, neighbor_numbers.flatten()).view(neighbor_numbers.shape)
+    reach = contact * (radii[numbers][:, None] + others)
     distances = norm(vectors).clamp(min=1e-2)
     excess = (reach / distances - 1).clamp(min=0)
     energies = (strength / 2 * excess**3).sum(dim=1)

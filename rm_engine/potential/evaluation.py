@@ -44,7 +44,7 @@ def evaluate(
         differentiable: keep the graph, so that the answer can be differentiated by the parameters (training).
     """
     vectors = neighbors.displacements(batch, far=2 * potential.config.cutoff)
-    neighbor_numbers = batch.numbers[neighbors.index]
+    neighbor_numbers = batch.numbers.index_select(0, neighbors.index.flatten()).view_as(neighbors.index)
     differentiate = _energies_with_graph if differentiable else _energies_by_hand
     atomic, gradient = differentiate(potential, batch.numbers, neighbor_numbers, vectors)
     config = potential.config
@@ -54,9 +54,12 @@ def evaluate(
         )
         atomic, gradient = atomic + core, gradient + push
     energies = batch.sum_over_atoms(atomic)
-    forces = gradient.sum(dim=2).index_add(
-        0, neighbors.index.flatten(), gradient.transpose(1, 2).reshape(-1, 3), alpha=-1
+    # Component by component: scattering rows of three is ten times slower.
+    by_component = gradient.transpose(0, 1).flatten(1)
+    reaction = gradient.new_zeros(3, batch.n_atoms).scatter_add(
+        1, neighbors.index.flatten().expand_as(by_component), by_component
     )
+    forces = gradient.sum(dim=2) - reaction.t()
     virial = batch.sum_over_atoms(torch.bmm(vectors, gradient.transpose(1, 2)))
     volumes = torch.where(batch.is_crystal, batch.volumes, torch.inf)
     stresses = (virial + virial.transpose(1, 2)) / (2 * volumes[:, None, None])
