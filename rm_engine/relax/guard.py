@@ -45,18 +45,13 @@ def check_geometry(structures: StructureBatch, start_volumes: Tensor, config: Gu
     finite = structures.sum_over_atoms((~torch.isfinite(structures.positions)).sum(dim=1)) == 0
     code = torch.zeros_like(structures.sizes)
     for number, wrong in (
-        (5, find_flat_cells(structures, config)),
+        (5, (cell_heights(structures.cells) < config.smallest_height).any(dim=1)),
         (4, ratio > config.largest_volume_ratio),
         (3, ratio < config.smallest_volume_ratio),
     ):
         code[wrong & structures.is_crystal] = number
     code[~(finite & torch.isfinite(structures.volumes))] = 1
     return code
-
-
-def find_flat_cells(structures: StructureBatch, config: GuardConfig) -> Tensor:
-    """(n_structures,) bool, crystals whose cells are too flat for a neighbour list."""
-    return (cell_heights(structures.cells) < config.smallest_height).any(dim=1) & structures.is_crystal
 
 
 def check_forces(energies: Tensor, largest_forces: Tensor, config: GuardConfig) -> Tensor:
