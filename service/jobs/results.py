@@ -82,8 +82,8 @@ def record_analysis(
         tx.jobs.lock(claim.job_id)
         if not tx.chunks.close(claim, ChunkState.SUCCEEDED):
             return False
+        tx.hulls.raise_distances(hull, claim.job_id)  # first: it locks rows of other jobs, in the order of their ids
         tx.structures.set_representatives(duplicates)
-        tx.hulls.raise_distances(hull)
         tx.jobs.finish(claim.job_id, JobState.SUCCEEDED)
         return True
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
 
-from sqlalchemy import Connection, and_, bindparam, func, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, case, func, or_, select, update
 
 from service.domain import HullEntry, HullSystem
 from service.store.tables import chemical_system_elements, structures
@@ -23,17 +23,21 @@ class HullRepository:
         systems = [self._load(name, model) for name in _names_containing(self.connection, chemsys)]
         return [system for system in systems if system.members]
 
-    def raise_distances(self, distances: Mapping[str, float]) -> None:
+    def raise_distances(self, distances: Mapping[str, float], job_id: str) -> None:
         """Store pseudo energies above the hull per atom, where they are larger than what is stored.
 
-        In the order of ids, so that two analyses that touch the same rows cannot deadlock.
+        In the order of ids, and with every row of the analysed job ``job_id``, even where nothing changes: so all rows
+        are locked in one order, and two analyses that touch the same ones cannot deadlock.
         """
         distance = structures.c.energy_above_hull
         rows = [{"key": key, "distance": value} for key, value in sorted(distances.items())]
         if rows:
             is_larger = or_(distance.is_(None), distance < bindparam("distance"))
-            statement = update(structures).where(structures.c.id == bindparam("key"), is_larger)
-            self.connection.execute(statement.values(energy_above_hull=bindparam("distance")), rows)
+            statement = update(structures).where(
+                structures.c.id == bindparam("key"), or_(is_larger, structures.c.job_id == job_id)
+            )
+            larger = case((is_larger, bindparam("distance")), else_=distance)
+            self.connection.execute(statement.values(energy_above_hull=larger), rows)
 
     def _load(self, chemsys: str, model: str) -> HullSystem:
         columns = structures.c

@@ -70,7 +70,7 @@ def test_of_two_analyses_that_overlap_the_later_knowledge_stays(store: Store) ->
     structure_id = f"{job_id}-00000"
     for told, kept in ((2.0, 2.0), (0.5, 2.0), (2.5, 2.5)):
         with store.transaction() as tx:
-            tx.hulls.raise_distances({structure_id: told})
+            tx.hulls.raise_distances({structure_id: told}, "another job")
         with store.reading() as tx:
             assert tx.structure_views.get(structure_id).energy_above_hull == pytest.approx(kept)
 
