@@ -19,7 +19,7 @@ class ModelCache:
     def __init__(self, settings: Settings) -> None:
         torch.set_num_threads(settings.worker_threads)
         self._directories = settings.model_directories
-        self._device = choose_device(settings)
+        self._device = None if settings.device == "auto" else settings.device  # None takes CUDA where it is there
         self._load = lru_cache(maxsize=_MAX_MODELS)(self._load_version)
 
     def load(self, name: str) -> Model:
@@ -33,10 +33,3 @@ class ModelCache:
 
     def _load_version(self, name: str, _modified_ns: int) -> Model:
         return load_model(name, directories=self._directories, device=self._device)
-
-
-def choose_device(settings: Settings) -> str:
-    """The device of the settings; ``auto`` takes CUDA where it is there."""
-    if settings.device != "auto":
-        return settings.device
-    return "cuda" if torch.cuda.is_available() else "cpu"

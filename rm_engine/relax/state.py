@@ -95,7 +95,8 @@ class RelaxationState:
         reference_cells = self.reference_cells.clone()
         for row in rows:
             # The integers that shorten the present cell shorten the reference cell to the same lattice.
-            whole = torch.linalg.solve(cells[row], reduce_cell(cells[row]), left=False).round()
+            reduced = torch.as_tensor(reduce_cell(cells[row].double().cpu().numpy())).to(cells)
+            whole = torch.linalg.solve(cells[row], reduced, left=False).round()
             reference_cells[row] = whole @ reference_cells[row]
         return replace(self, reference_cells=reference_cells)
 

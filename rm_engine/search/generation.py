@@ -9,7 +9,6 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import torch
 from ase import Atoms
-from ase.geometry import minkowski_reduce
 
 from rm_engine.checkpoint import Model
 from rm_engine.errors import SearchError
@@ -18,7 +17,7 @@ from rm_engine.search.result import GeneratedStructure, GenerationResult, Progre
 from rm_engine.search.separation import has_fused_atoms
 from rm_engine.search.start import draw_start
 from rm_engine.spec import GenerationSpec
-from rm_engine.structure import StructureBatch
+from rm_engine.structure import StructureBatch, reduce_cell
 
 _MAX_ATTEMPTS: Final = 5
 """Starts that a sample may use up before it is given up."""
@@ -177,8 +176,8 @@ def standardize(atoms: Atoms) -> Atoms:
     """
     atoms = atoms.copy()
     if atoms.pbc.all():
-        reduced, _ = minkowski_reduce(atoms.cell.array)
-        atoms.set_cell(reduced if np.linalg.det(reduced) > 0 else -reduced)
+        reduced = reduce_cell(atoms.cell.array)
+        atoms.set_cell(reduced * np.sign(np.linalg.det(reduced)))
         standard, _ = atoms.cell.standard_form()
         atoms.set_cell(standard, scale_atoms=True)
     if atoms.pbc.any():

@@ -6,12 +6,12 @@ from typing import Final
 
 import numpy as np
 from ase import Atoms
-from ase.geometry import minkowski_reduce
 from numpy.typing import NDArray
 
 from rm_engine.errors import SearchError
 from rm_engine.search.separation import Distances, lattice_points, least_distances
 from rm_engine.spec import Formula, GenerationSpec, ModelCard
+from rm_engine.structure import reduce_cell
 
 _CELL_NOISE: Final = 0.5
 """Every component of a cubic cell is changed by up to half this fraction of its edge (the paper's protocol)."""
@@ -72,9 +72,7 @@ def _draw_cell(
     cube = np.eye(3) + _CELL_NOISE * (rng.random((3, 3)) - 0.5)
     volume = _draw_volume(spec, card, formula, rng)
     cell = cube * np.cbrt(volume / np.linalg.det(cube))
-    if spec.is_crystal:
-        cell, _ = minkowski_reduce(cell)
-    return np.asarray(cell if np.linalg.det(cell) > 0 else -cell)
+    return reduce_cell(cell) if spec.is_crystal else cell
 
 
 def _draw_volume(spec: GenerationSpec, card: ModelCard, formula: Formula, rng: np.random.Generator) -> float:

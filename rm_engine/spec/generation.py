@@ -44,7 +44,8 @@ class GenerationSpec:
         model: name of the model.
         seed: seed of the job; sample k is drawn from (seed, k).
         fmax: converged when no force (and no cell gradient) is larger, pseudo units.
-        max_steps: most relaxation steps for a structure.
+        max_steps: most relaxation steps for a structure, after the up to 100 in which a crystal of free cell settles at
+            fixed volume.
         match: compare the results with the known structures.
 
     Raises:

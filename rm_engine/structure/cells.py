@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from ase.geometry import minkowski_reduce
+from numpy.typing import NDArray
 from torch import Tensor
 
 
@@ -18,8 +19,8 @@ def cell_heights(cells: Tensor) -> Tensor:
     return heights
 
 
-def reduce_cell(cell: Tensor) -> Tensor:
+def reduce_cell(cell: NDArray[np.float64]) -> NDArray[np.float64]:
     """Three short vectors (3, 3) of the same lattice, of the same handedness (Minkowski reduction)."""
-    vectors, _ = minkowski_reduce(cell.double().cpu().numpy())
-    reduced = torch.as_tensor(np.asarray(vectors)).to(cell)
-    return torch.where(torch.linalg.det(reduced) * torch.linalg.det(cell) > 0, reduced, -reduced)
+    vectors, _ = minkowski_reduce(cell)
+    reduced = np.asarray(vectors)
+    return reduced if np.linalg.det(reduced) * np.linalg.det(cell) > 0 else -reduced

@@ -1,6 +1,6 @@
 """Training on the response of structures to noise."""
 
-from rm_engine.training.recipes import RECIPES, Recipe, TrainingData, load_files
+from rm_engine.training.recipes import RECIPES, Recipe, TrainingData
 from rm_engine.training.run import TrainingWatch, read_log, train
 from rm_engine.training.trainer import EpochRecord, Trainer
 
@@ -11,7 +11,6 @@ __all__ = [
     "Trainer",
     "TrainingData",
     "TrainingWatch",
-    "load_files",
     "read_log",
     "train",
 ]

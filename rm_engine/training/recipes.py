@@ -12,7 +12,7 @@ from ase.build import bulk
 
 from rm_engine.errors import InputError
 from rm_engine.files import read_structures
-from rm_engine.spec import NoiseSpec, PotentialConfig, TrainingSpec
+from rm_engine.spec import PotentialConfig, TrainingSpec
 
 
 @dataclass(frozen=True)
@@ -44,19 +44,19 @@ def load_files(path: Path) -> list[Atoms]:
 
 
 def _load_mp20(path: Path | None) -> TrainingData:
-    """MP-20 from a folder with ``mp20_train`` and, if there, ``mp20_val`` as .extxyz.gz, .extxyz or .csv; or any one
-    file.
+    """MP-20 from a folder with ``mp20_train`` and, if there, ``mp20_val`` as .extxyz.gz, .extxyz or .csv; or the
+    structures of any one file or folder of CIFs.
     """
     if path is None:
         raise InputError(
             "data_required", "data", "none", "this recipe needs data", "Give --data FOLDER with the MP-20 files."
         )
-    if path.is_file():
-        return TrainingData(load_files(path))
-    parts = [_find_part(path, part) for part in ("train", "val")]
-    if parts[0] is None:
-        raise InputError("data_required", "data", path, "no mp20_train.* and no train.csv in it", "Give --data FOLDER.")
-    return TrainingData(load_files(parts[0]), load_files(parts[1])[:_N_VALIDATION] if parts[1] else ())
+    training, validation = (_find_part(path, part) for part in ("train", "val"))
+    structures = load_files(training or path)
+    if not structures:
+        reason = "no mp20_train.*, no train.csv and no CIF in it"
+        raise InputError("data_required", "data", path, reason, "Give --data FOLDER.")
+    return TrainingData(structures, load_files(validation)[:_N_VALIDATION] if validation else ())
 
 
 def _find_part(folder: Path, part: str) -> Path | None:
@@ -110,7 +110,6 @@ RECIPES: Final = {
                 separate_receiver_embedding=True,
                 core_contact=0.7,
             ),
-            noise=NoiseSpec(),
             n_epochs=75,
         ),
         load=_load_mp20,

@@ -60,7 +60,9 @@ class GenerateRequest(BaseModel):
         None, ge=0, le=MAX_SEED, description="Same seed, same structures; random if left out."
     )
     fmax: Number = Field(0.01, description="Converged when no force is larger, pseudo units.")
-    max_steps: StrictInt = Field(2000, ge=1, le=MAX_STEPS, description="Most relaxation steps for a structure.")
+    max_steps: StrictInt = Field(
+        2000, ge=1, le=MAX_STEPS, description="Most relaxation steps, after up to 100 at fixed volume."
+    )
     match: StrictBool = Field(True, description="Compare the results with the known structures.")
 
     def to_spec(self) -> GenerationSpec:

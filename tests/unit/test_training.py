@@ -26,7 +26,7 @@ from rm_engine.potential import evaluate
 from rm_engine.relax import RelaxationConfig, relax
 from rm_engine.spec import ModelCard, NoiseSpec, PotentialConfig, TrainingSpec
 from rm_engine.structure import StructureBatch
-from rm_engine.training import RECIPES, EpochRecord, Trainer, TrainingData, TrainingWatch, load_files, read_log, train
+from rm_engine.training import RECIPES, EpochRecord, Trainer, TrainingData, TrainingWatch, read_log, train
 from rm_engine.training.dataset import TrainingSet, repeat_small_cell
 from rm_engine.training.elements import build_prototypes, find_reference_energies, regress_volumes
 from rm_engine.training.run import STATE_FILE, split_data
@@ -399,7 +399,7 @@ class TestRecipes:
         (tmp_path / "cifs").mkdir()
         for number, atoms in enumerate(atoms for atoms in structures() if atoms.pbc.all()):
             write(tmp_path / "cifs" / f"{number}.cif", atoms)
-        data = TrainingData(load_files(tmp_path / "cifs"))
+        data = RECIPES["mp20"].load(tmp_path / "cifs")
         assert len(data.training) == 6
         model = train(replace(SPEC, n_epochs=1), data, tmp_path / "run", source="files")
         assert set(model.card.elements) == {"C", "O", "Na", "Mg", "Cl"}
