@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from rm_engine.spec.card import PotentialConfig
 
-_LADDER = (0.0, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 10.0, 12.0, 16.0, 32.0)
+NOISE_LADDER: Final = (0.0, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 10.0, 12.0, 16.0, 32.0)
+"""Relative noise amplitudes of the paper; crystals are shaken with 0.05 Å times these, molecules with 0.1 Å."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +30,7 @@ class NoiseSpec:
             images do not all move with it.
     """
 
-    amplitudes: tuple[float, ...] = tuple(0.05 * step for step in _LADDER)
+    amplitudes: tuple[float, ...] = tuple(0.05 * step for step in NOISE_LADDER)
     largest_scaling: float = 0.1
     cell_noise: float = 0.1
     repulsion_cutoff: float = 0.75

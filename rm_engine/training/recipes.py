@@ -12,7 +12,8 @@ from ase.build import bulk
 
 from rm_engine.errors import InputError
 from rm_engine.files import read_structures
-from rm_engine.spec import PotentialConfig, TrainingSpec
+from rm_engine.spec import NoiseSpec, PotentialConfig, TrainingSpec
+from rm_engine.spec.training import NOISE_LADDER
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,15 @@ def _load_mp20(path: Path | None) -> TrainingData:
         reason = "no mp20_train.*, no train.csv and no CIF in it"
         raise InputError("data_required", "data", path, reason, "Give --data FOLDER.")
     return TrainingData(structures, load_files(validation)[:_N_VALIDATION] if validation else ())
+
+
+def _load_qm7b(path: Path | None) -> TrainingData:
+    """QM7b from a folder with ``qm7b.extxyz.gz`` or ``qm7b.extxyz``; or the molecules of any one file."""
+    if path is None:
+        reason = "this recipe needs data"
+        raise InputError("data_required", "data", "none", reason, "Give --data FOLDER with qm7b.extxyz.gz.")
+    names = ("qm7b.extxyz.gz", "qm7b.extxyz")
+    return TrainingData(load_files(next((path / name for name in names if (path / name).is_file()), path)))
 
 
 def _find_part(folder: Path, part: str) -> Path | None:
@@ -114,5 +124,24 @@ RECIPES: Final = {
         ),
         load=_load_mp20,
         source="train split of MP-20 (Materials Project, CC BY 4.0; selection and split from CDVAE)",
+    ),
+    "qm7b": Recipe(
+        spec=TrainingSpec(
+            name="qm7b",
+            potential=PotentialConfig(
+                elements=(1, 6, 7, 8, 16, 17),
+                n_embedding=3,
+                cutoff=4.5,
+                l_max=3,
+                nu_max=3,
+                readout_hidden=(24, 12),
+                separate_receiver_embedding=False,
+                core_contact=0.7,
+            ),
+            noise=NoiseSpec(amplitudes=tuple(0.1 * step for step in NOISE_LADDER), repulsion_cutoff=0.7),
+            n_epochs=70,
+        ),
+        load=_load_qm7b,
+        source="QM7b: 7,211 molecules of up to 7 heavy atoms, relaxed with PBE (Blum & Reymond 2009, Montavon 2013)",
     ),
 }
