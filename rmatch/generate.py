@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from rm_engine.spec import parse_formula
+from rm_engine.spec import default_model, parse_formula
 from rm_engine.spec.generation import CRYSTAL, MOLECULE
 from rmatch.tables import space_group_text
 from service.settings import Settings
@@ -33,7 +33,9 @@ def generate(
         typer.Option(help="Formula units in a cell; may be given several times. By default several small ones."),
     ] = None,
     molecule: Annotated[bool, typer.Option("--molecule", help="A molecule instead of a crystal.")] = False,
-    model: Annotated[str, typer.Option(help="Name of the model; see `rmatch models`.")] = "mp20",
+    model: Annotated[
+        str, typer.Option(help="Name of the model, see `rmatch models`; by default the one for the boundary.")
+    ] = "",
     seed: Annotated[int, typer.Option(help="Sample k is drawn from (seed, k).")] = 0,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Folder for the structures, one file each.")
@@ -49,7 +51,8 @@ def generate(
 
     settings = Settings()
     torch.set_num_threads(settings.worker_threads)
-    loaded = load_model(model, directories=settings.model_directories)
+    periodic = MOLECULE if molecule else CRYSTAL
+    loaded = load_model(model or default_model(periodic), directories=settings.model_directories)
     console = Console(stderr=as_json)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:
@@ -65,7 +68,7 @@ def generate(
             seed=seed,
             on_progress=show,
             formula_units=tuple(formula_units) if formula_units else None,
-            periodic=MOLECULE if molecule else CRYSTAL,
+            periodic=periodic,
         )
         progress.update(bar, completed=n)
     if output:

@@ -2,7 +2,7 @@
 
 from rm_engine.spec.card import ModelCard, PotentialConfig, find_model, list_models, read_card
 from rm_engine.spec.formula import Formula, parse_formula
-from rm_engine.spec.generation import Cell, GenerationSpec
+from rm_engine.spec.generation import Cell, GenerationSpec, default_model
 from rm_engine.spec.training import NoiseSpec, TrainingSpec
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "NoiseSpec",
     "PotentialConfig",
     "TrainingSpec",
+    "default_model",
     "find_model",
     "list_models",
     "parse_formula",

@@ -24,6 +24,8 @@ out."""
 _DENSEST_PACKING: Final = math.pi / math.sqrt(18)
 CRYSTAL: Final = (True, True, True)
 MOLECULE: Final = (False, False, False)
+DEFAULT_MODEL: Final = "mp20"
+DEFAULT_MOLECULE_MODEL: Final = "qm7b"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +43,7 @@ class GenerationSpec:
         fixed_cell: keep ``cell`` as it is during relaxation. Cells of mixed periodicity are always kept.
         volume_per_atom: (lowest, highest) volume per atom of the random starts, Å³; None takes the model's regression.
         min_distance: least distance between two atoms of a start, Å; None takes a default per pair of elements.
-        model: name of the model.
+        model: name of the model; left empty, it becomes the default for the boundary, see :func:`default_model`.
         seed: seed of the job; sample k is drawn from (seed, k).
         fmax: converged when no force (and no cell gradient) is larger, pseudo units.
         max_steps: most relaxation steps for a structure, after the up to 100 in which a crystal of free cell settles at
@@ -60,13 +62,15 @@ class GenerationSpec:
     fixed_cell: bool = False
     volume_per_atom: tuple[float, float] | None = None
     min_distance: float | None = None
-    model: str = "mp20"
+    model: str = ""
     seed: int = 0
     fmax: float = 0.01
     max_steps: int = 2000
     match: bool = True
 
     def __post_init__(self) -> None:
+        if not self.model:
+            object.__setattr__(self, "model", default_model(self.periodic))
         formula = parse_formula(self.composition)
         for units in self.formula_units or ():
             _check_range("formula_units", units, 1, MAX_SAMPLES, "Give a whole number of formula units.")
@@ -225,6 +229,11 @@ class GenerationSpec:
                 "unknown_field", min(unknown), data[min(unknown)], "there is no such field", "Leave it out."
             )
         return cls(**{name: _as_tuples(value) for name, value in data.items()})
+
+
+def default_model(periodic: tuple[bool, bool, bool]) -> str:
+    """Name of the model for a boundary where the caller names none."""
+    return DEFAULT_MODEL if any(periodic) else DEFAULT_MOLECULE_MODEL
 
 
 def determinant(cell: Cell) -> float:

@@ -55,7 +55,9 @@ class GenerateRequest(BaseModel):
     cell: tuple[Vector, Vector, Vector] | None = Field(None, description="Starting cell, a vector per row, Å.")
     fixed_cell: StrictBool = Field(False, description="Keep the cell as it is.")
     min_distance: Number | None = Field(None, description="Least distance between two atoms of a start, Å.")
-    model: StrictStr = Field("mp20", description="Name of the model; GET /models lists them.")
+    model: StrictStr | None = Field(
+        None, description="Name of the model, see GET /models. By default one for crystals or one for molecules."
+    )
     seed: StrictInt | None = Field(
         None, ge=0, le=MAX_SEED, description="Same seed, same structures; random if left out."
     )
@@ -71,7 +73,7 @@ class GenerateRequest(BaseModel):
         Raises:
             InputError: a value is out of its bounds.
         """
-        given = self.model_dump(exclude={"boundary", "formula_units", "seed"})
+        given = self.model_dump(exclude={"boundary", "formula_units", "seed"}, exclude_none=True)
         return GenerationSpec(
             **given,
             formula_units=self._formula_units(),

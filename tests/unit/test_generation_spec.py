@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from rm_engine.errors import InputError
 from rm_engine.spec import GenerationSpec, ModelCard, PotentialConfig
+from rm_engine.spec.generation import DEFAULT_MODEL, DEFAULT_MOLECULE_MODEL
 from rm_engine.spec.limits import DEFAULT_MAX_ATOMS, MAX_SEED
 
 CUBE = ((5.0, 0.0, 0.0), (0.0, 5.0, 0.0), (0.0, 0.0, 5.0))
@@ -71,6 +72,13 @@ class TestFields:
     def test_the_bounds_themselves_are_allowed(self, field: str, low: float, high: float) -> None:
         for value in (low, high):
             assert getattr(GenerationSpec(composition="LiS2", **{field: value}), field) == value
+
+    def test_the_model_is_always_named(self) -> None:
+        """A stored run names its model, so that a later default changes nothing about it."""
+        crystal, molecule = (GenerationSpec(composition="LiS2", periodic=p) for p in ((True,) * 3, (False,) * 3))
+        assert (crystal.model, molecule.model) == (DEFAULT_MODEL, DEFAULT_MOLECULE_MODEL)
+        assert molecule.to_json()["model"] == DEFAULT_MOLECULE_MODEL
+        assert GenerationSpec(composition="LiS2", model="own", periodic=(False,) * 3).model == "own"
 
     @pytest.mark.parametrize(
         ("fields", "code", "field"),
