@@ -7,7 +7,7 @@ import sys
 import typer
 
 from rm_engine.errors import RMEngineError
-from rmatch import api, demo, generate, migrate, models, references, sweep, train, up, worker
+from rmatch import api, benchmark, demo, generate, migrate, models, references, sweep, train, up, worker
 from rmatch.errors import CommandError
 from service.domain.errors import ServiceError
 
@@ -20,6 +20,7 @@ app = typer.Typer(
 for command in (up.up, demo.demo, generate.generate, train.train, models.models):
     app.command()(command)
 app.add_typer(references.app, name="references")
+app.add_typer(benchmark.app, name="benchmark")
 for command in (api.api, worker.worker, sweep.sweep, migrate.migrate):
     app.command(rich_help_panel="Processes of the service")(command)
 

@@ -1,0 +1,1 @@
+"""Measured protocols: how often the right structure is found, and the numbers behind pictures."""
