@@ -10,6 +10,7 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import reduce
 from math import gcd
+from string import ascii_uppercase
 from typing import Final
 
 from rm_engine.errors import InputError
@@ -48,6 +49,18 @@ class Formula:
         """
         divisor = reduce(gcd, (count for _, count in self.counts))
         return "".join(f"{s}{c // divisor if c > divisor else ''}" for s, c in sorted(self.counts))
+
+    @property
+    def anonymous(self) -> str:
+        """The stoichiometry pattern: reduced counts in ascending order on the letters A, B, ..., e.g. ``ABC3``.
+
+        Formulas of up to 26 elements have one; :func:`parse_formula` lets through no more than eight.
+        """
+        divisor = reduce(gcd, (count for _, count in self.counts))
+        counts = sorted(count // divisor for _, count in self.counts)
+        return "".join(
+            f"{letter}{count if count > 1 else ''}" for letter, count in zip(ascii_uppercase, counts, strict=False)
+        )
 
     def __str__(self) -> str:
         """The formula as text, e.g. ``Li4S8``."""

@@ -132,3 +132,10 @@ def test_work_grows_with_the_length_only(text: str) -> None:
     finally:
         sys.setprofile(None)
     assert 0 < n_calls < 40 * len(text) + 200
+
+
+@pytest.mark.parametrize(
+    ("text", "pattern"), [("KZnF3", "ABC3"), ("F6K2Zn2", "ABC3"), ("Li2S", "AB2"), ("C8", "A"), ("Al2O3", "A2B3")]
+)
+def test_the_stoichiometry_pattern_forgets_the_elements(text: str, pattern: str) -> None:
+    assert parse_formula(text).anonymous == pattern
