@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ase import Atoms
 
 from rm_engine.analysis import SpaceGroup, find_space_group
+from rm_engine.spec import StartKind
 
 if TYPE_CHECKING:
     from pymatgen.core.structure import Structure
@@ -24,6 +25,10 @@ class GeneratedStructure:
         pseudo_energy_per_atom: pseudo units.
         converged: whether the relaxation reached ``fmax``.
         n_steps: relaxation steps made.
+        start: kind of its start.
+        start_origin: what the start was made of: the key of the known structure, or the space group and the Wyckoff
+            letters; None for random starts.
+        formation_energy_per_atom: estimate, eV/atom; None where the model gives none.
     """
 
     sample: int
@@ -31,6 +36,17 @@ class GeneratedStructure:
     pseudo_energy_per_atom: float
     converged: bool
     n_steps: int
+    start: StartKind = "random"
+    start_origin: str | None = None
+    formation_energy_per_atom: float | None = None
+
+    @property
+    def ranking_energy(self) -> float:
+        """The energy per atom that ranks structures of one model: its estimate of the formation energy where it gives
+        one, else the pseudo energy.
+        """
+        energy = self.formation_energy_per_atom
+        return self.pseudo_energy_per_atom if energy is None else energy
 
     @cached_property
     def space_group(self) -> SpaceGroup | None:

@@ -1,21 +1,27 @@
 """What a run is: formulas, generation, training, models' cards, limits. Pure Python, no torch."""
 
 from rm_engine.spec.card import ModelCard, PotentialConfig, find_model, list_models, read_card
+from rm_engine.spec.fingerprint import read_fingerprint
 from rm_engine.spec.formula import Formula, parse_formula
 from rm_engine.spec.generation import Cell, GenerationSpec, default_model
+from rm_engine.spec.starts import START_KINDS, StartKind, StartMix
 from rm_engine.spec.training import NoiseSpec, TrainingSpec
 
 __all__ = [
+    "START_KINDS",
     "Cell",
     "Formula",
     "GenerationSpec",
     "ModelCard",
     "NoiseSpec",
     "PotentialConfig",
+    "StartKind",
+    "StartMix",
     "TrainingSpec",
     "default_model",
     "find_model",
     "list_models",
     "parse_formula",
     "read_card",
+    "read_fingerprint",
 ]

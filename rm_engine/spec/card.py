@@ -7,12 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, Literal, Self
 
 from rm_engine.errors import CheckpointError, ModelNotFoundError
 from rm_engine.spec.formula import Formula
 
 FORMAT_VERSION: Final = 1
+EnergyKind = Literal["pseudo", "formation"]
 SHIPPED_MODELS: Final = Path(__file__).resolve().parent.parent / "models"
 """Directory of the models in the package: ``NAME.json`` beside ``NAME.safetensors``."""
 
@@ -61,9 +62,12 @@ class ModelCard:
         potential: hyper-parameters of the potential.
         volumes: Å³ per atom of each element, by linear regression over the training set; its keys are the elements
             that the model has learned.
-        reference_energies: lowest relaxed pseudo energy per atom among the element's own training structures, or among
-            simple prototypes where it had none.
+        reference_energies: the end members of the hull, energies per atom of the elements, of the kind that ranks: the
+            lowest relaxed one among the element's own training structures, or among simple prototypes where it had
+            none.
         training: record of the training: data, recipe, seed, epochs, scores.
+        formation: hyper-parameters of the second potential, which estimates formation energies; None where the model
+            has none.
         format_version: version of the checkpoint format.
     """
 
@@ -72,12 +76,18 @@ class ModelCard:
     volumes: Mapping[str, float]
     reference_energies: Mapping[str, float]
     training: Mapping[str, Any]
+    formation: PotentialConfig | None = None
     format_version: int = FORMAT_VERSION
 
     @cached_property
     def elements(self) -> tuple[str, ...]:
         """Symbols of the elements that the model has learned."""
         return tuple(self.volumes)
+
+    @property
+    def energy_kind(self) -> EnergyKind:
+        """What ranks structures and makes the hull: pseudo energies, or estimates of formation energies in eV/atom."""
+        return "pseudo" if self.formation is None else "formation"
 
     def volume_of(self, formula: Formula) -> float:
         """Volume that the regression predicts for a cell of this formula, Å³, but never less than atoms need."""
@@ -102,12 +112,17 @@ class ModelCard:
                     f"The checkpoint has format version {data['format_version']}, this program reads {FORMAT_VERSION}. "
                     "Use the version of the program that wrote it, or train the model again."
                 )
-            potential = data["potential"]
-            for name in ("elements", "readout_hidden"):
-                potential[name] = tuple(potential[name])
-            return cls(**{**data, "potential": PotentialConfig(**potential)})
+            potentials = {name: _read_config(data.get(name)) for name in ("potential", "formation")}
+            return cls(**{**data, **potentials})
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(f"This is not the JSON half of a checkpoint ({error}).") from error
+
+
+def _read_config(data: Mapping[str, Any] | None) -> PotentialConfig | None:
+    if data is None:
+        return None
+    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in data.items()}
+    return PotentialConfig(**values)
 
 
 def find_model(name: str, directories: Sequence[Path] = ()) -> Path:

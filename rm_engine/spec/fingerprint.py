@@ -24,7 +24,7 @@ def read_fingerprint(path: Path) -> str:
         ValueError: the card is no JSON.
     """
     card = json.loads(path.read_text(encoding="utf-8"))
-    card.pop("training", None)
-    digest = hashlib.sha256(json.dumps(card, sort_keys=True).encode())
+    told = {name: value for name, value in card.items() if name != "training" and value is not None}
+    digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
     digest.update(path.with_suffix(".safetensors").read_bytes())
     return digest.hexdigest()[:_LENGTH]

@@ -13,6 +13,7 @@ from rm_engine.errors import InputError
 from rm_engine.spec.card import ModelCard
 from rm_engine.spec.formula import Formula, check_size, parse_formula
 from rm_engine.spec.limits import DEFAULT_MAX_ATOMS, MAX_SAMPLES, MAX_SEED, MAX_STEPS
+from rm_engine.spec.starts import StartMix
 
 Cell = tuple[tuple[float, float, float], tuple[float, float, float], tuple[float, float, float]]
 
@@ -43,6 +44,7 @@ class GenerationSpec:
         fixed_cell: keep ``cell`` as it is during relaxation. Cells of mixed periodicity are always kept.
         volume_per_atom: (lowest, highest) volume per atom of the random starts, Å³; None takes the model's regression.
         min_distance: least distance between two atoms of a start, Å; None takes a default per pair of elements.
+        starts: shares of the kinds of start; None takes the usual mix. Only crystals of free cell have a choice.
         model: name of the model; left empty, it becomes the default for the boundary, see :func:`default_model`.
         seed: seed of the job; sample k is drawn from (seed, k).
         fmax: converged when no force (and no cell gradient) is larger, pseudo units.
@@ -62,6 +64,7 @@ class GenerationSpec:
     fixed_cell: bool = False
     volume_per_atom: tuple[float, float] | None = None
     min_distance: float | None = None
+    starts: StartMix | None = None
     model: str = ""
     seed: int = 0
     fmax: float = 0.01
@@ -87,6 +90,7 @@ class GenerationSpec:
             _check_range("min_distance", self.min_distance, 0.1, 10.0, "Give a distance from 0.1 to 10 Å.")
         self._check_volume()
         self._check_cell()
+        self._check_starts()
 
     @property
     def formula(self) -> Formula:
@@ -176,6 +180,17 @@ class GenerationSpec:
                 "Give only one.",
             )
 
+    def _check_starts(self) -> None:
+        informed = self.starts is not None and (self.starts.references > 0 or self.starts.wyckoff > 0)
+        if informed and not (self.is_crystal and self.cell is None):
+            raise InputError(
+                "conflicting_fields",
+                "starts",
+                asdict(self.starts) if self.starts else None,
+                "known structures and Wyckoff positions bring a cell of their own, and only crystals have one",
+                "Leave out the cell, or ask for random starts.",
+            )
+
     def _check_cell(self) -> None:
         if self.cell is None:
             self._require_no_cell_needed()
@@ -228,7 +243,10 @@ class GenerationSpec:
             raise InputError(
                 "unknown_field", min(unknown), data[min(unknown)], "there is no such field", "Leave it out."
             )
-        return cls(**{name: _as_tuples(value) for name, value in data.items()})
+        values = {name: _as_tuples(value) for name, value in data.items()}
+        if isinstance(values.get("starts"), Mapping):
+            values["starts"] = StartMix(**values["starts"])
+        return cls(**values)
 
 
 def default_model(periodic: tuple[bool, bool, bool]) -> str:
