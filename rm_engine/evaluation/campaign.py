@@ -76,10 +76,10 @@ def _work_in_processes(
     campaign: Campaign[Task], pending: dict[int, Task], n_workers: int
 ) -> Iterator[tuple[int, Result]]:
     with ProcessPoolExecutor(
-        min(n_workers, len(pending)), get_context("spawn"), _Process.start, (campaign,)
+        min(n_workers, len(pending)), get_context("spawn"), _start_process, (campaign,)
     ) as executor:
         try:
-            futures = {executor.submit(_Process.do, task): index for index, task in pending.items()}
+            futures = {executor.submit(_do_in_process, task): index for index, task in pending.items()}
             for future in as_completed(futures):
                 yield futures[future], future.result()
         finally:
@@ -89,13 +89,17 @@ def _work_in_processes(
 class _Process:
     """What one of several processes has loaded."""
 
-    do: ClassVar[Callable[[Any], Result]]
+    task_runner: ClassVar[Callable[[Any], Result]]
 
-    @classmethod
-    def start(cls, campaign: Campaign[Any]) -> None:
-        threading.Thread(target=_end_with_parent, daemon=True).start()
-        torch.set_num_threads(1)
-        cls.do = staticmethod(campaign.prepare())
+
+def _start_process(campaign: Campaign[Any]) -> None:
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    torch.set_num_threads(1)
+    _Process.task_runner = staticmethod(campaign.prepare())
+
+
+def _do_in_process(task: Any) -> Result:  # noqa: ANN401  # a task of the campaign that the process was started for
+    return _Process.task_runner(task)
 
 
 def _end_with_parent() -> None:

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import typer
 
+from rmatch.benchmark import csp, stay
+
 app = typer.Typer(no_args_is_help=True, help="Measure what a model finds, with confidence intervals.")
 
 
 @app.callback()
 def benchmark() -> None:
     """Measure what a model finds, with confidence intervals."""
+
+
+app.command("csp15")(csp.csp15)
+app.command("csp-val")(csp.csp_val)
+app.command("stay")(stay.stay)
