@@ -52,3 +52,18 @@ class CheckpointError(RMEngineError):
 
 class SearchError(RMEngineError):
     """A random start could not be built within its bounded number of attempts."""
+
+
+class TrainingDivergedError(RMEngineError):
+    """A training run was stopped because it no longer learns; the state of its last good epoch is kept.
+
+    Attributes:
+        step: optimiser steps done when it was stopped.
+    """
+
+    def __init__(self, step: int, reason: str) -> None:
+        super().__init__(
+            f"The training diverged at step {step}: {reason}. The folder keeps the state of the last good epoch. "
+            "Train into another folder with a lower learning rate (--learning-rate)."
+        )
+        self.step = step

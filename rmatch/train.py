@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -30,6 +30,12 @@ def train(
     name: Annotated[str | None, typer.Option(help="Name of the model; by default the recipe's.")] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Epochs; by default the recipe's.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of weights, order and noise.")] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(min=1e-8, max=1.0, help="Highest learning rate; by default the recipe's.")
+    ] = None,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Leave out what cannot be learned from instead of refusing the data.")
+    ] = False,
     device: Annotated[str, typer.Option(help="cpu, cuda, or auto.")] = "auto",
 ) -> None:
     """Train a model. Stopped or killed, the same command goes on from the last epoch.
@@ -46,7 +52,7 @@ def train(
     if recipe not in RECIPES:
         raise CommandError(f"There is no recipe {recipe!r}. Use one of: {', '.join(RECIPES)}.")
     chosen = RECIPES[recipe]
-    spec = _adjusted(chosen.spec, name, epochs, seed)
+    spec = _adjusted(chosen.spec, name=name, n_epochs=epochs, seed=seed, learning_rate=learning_rate)
     torch.set_num_threads(Settings().worker_threads)
     target = device if device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
     console = Console()
@@ -67,14 +73,14 @@ def train(
             on_start=lambda done, total: progress.update(bar, completed=done, total=total),
             on_step=lambda done, _: progress.update(bar, completed=done),
             on_epoch=on_epoch,
+            on_skip=lambda structure: console.print(f"left out: {structure}", highlight=False),
         )
-        run_training(spec, chosen.load(data), output, source=chosen.source, device=target, watch=watch)
+        examples = chosen.load(data)
+        run_training(spec, examples, output, source=chosen.source, device=target, watch=watch, skip_bad=skip_bad)
     save_figure(plot_curves(read_log(output), spec.name), output / "curves.png")
     console.print(f"The model is in {output}: {spec.name}.json and {spec.name}.safetensors.", highlight=False)
 
 
-def _adjusted(spec: TrainingSpec, name: str | None, epochs: int | None, seed: int | None) -> TrainingSpec:
+def _adjusted(spec: TrainingSpec, **changes: Any) -> TrainingSpec:  # noqa: ANN401  # fields of any type
     """The recipe's run with what the user changed."""
-    return replace(
-        spec, name=name or spec.name, n_epochs=epochs or spec.n_epochs, seed=spec.seed if seed is None else seed
-    )
+    return replace(spec, **{name: value for name, value in changes.items() if value is not None})

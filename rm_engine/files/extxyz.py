@@ -34,7 +34,7 @@ def read_extxyz(lines: Iterable[str], name: str, limits: FileLimits) -> Iterator
         frame = [text for _, text in islice(numbered, n_atoms + 1)]
         if len(frame) != n_atoms + 1:
             raise FileFormatError(name, f"the file ends within a structure of {n_atoms} atoms", line + len(frame))
-        yield _read_frame(frame, line + 1, f"{name}#{n_read}", name)
+        yield _read_frame(frame, line + 1, f"{name}#{n_read}", name, limits.only_physical)
 
 
 def _read_count(text: str, name: str, line: int) -> int:
@@ -44,18 +44,19 @@ def _read_count(text: str, name: str, line: int) -> int:
         raise FileFormatError(name, f"expected a number of atoms, not {text.strip()[:40]!r}", line) from error
 
 
-def _read_frame(frame: list[str], line: int, default_name: str, file: str) -> StoredStructure:
+def _read_frame(frame: list[str], line: int, default_name: str, file: str, only_physical: bool) -> StoredStructure:
     """The structure of a comment line, which is line ``line`` of the file, and its atom lines."""
     from ase import Atoms
 
     info, cell, periodic, columns = _read_comment(frame[0], file, line)
     numbers, positions = [], []
     for row, text in enumerate(frame[1:], start=line + 1):
-        number, position = _read_atom(text.split(), columns, file, row)
+        number, position = _read_atom(text.split(), columns, file, row, only_physical)
         numbers.append(number)
         positions.append(position)
     atoms = Atoms(numbers=numbers, positions=positions, cell=cell, pbc=periodic)
-    check_cell(atoms, file, line)
+    if only_physical:
+        check_cell(atoms, file, line)
     return StoredStructure(str(info.get("material_id", info.get("name", default_name))), atoms, info)
 
 
@@ -85,14 +86,16 @@ def _find_columns(properties: str) -> tuple[int, int]:
     return starts["species"], starts["pos"]
 
 
-def _read_atom(fields: list[str], columns: tuple[int, int], name: str, line: int) -> tuple[int, list[float]]:
+def _read_atom(
+    fields: list[str], columns: tuple[int, int], name: str, line: int, only_physical: bool
+) -> tuple[int, list[float]]:
     species, first = columns
     try:
-        number = ATOMIC_NUMBERS[fields[species]]
+        number = ATOMIC_NUMBERS[fields[species]] if only_physical else ATOMIC_NUMBERS.get(fields[species], 0)
         position = [float(fields[first + axis]) for axis in range(3)]
     except (LookupError, ValueError) as error:
         reason = f"expected an element symbol and three coordinates, not {' '.join(fields)[:60]!r}"
         raise FileFormatError(name, reason, line) from error
-    if not all(map(math.isfinite, position)):
+    if only_physical and not all(map(math.isfinite, position)):
         raise FileFormatError(name, "a coordinate is not finite", line)
     return number, position

@@ -19,11 +19,15 @@ class FileLimits:
         max_bytes: size of the text after decompression.
         max_frames: number of structures.
         max_atoms: number of atoms in one structure.
+        only_physical: refuse coordinates that are not finite, species that are no elements and cells without volume.
+            Otherwise extended XYZ gives them as they stand, a foreign species as element 0, for whoever wants to tell
+            which structures of a file are at fault.
     """
 
     max_bytes: int = 2**30
     max_frames: int = 1_000_000
     max_atoms: int = 2000
+    only_physical: bool = True
 
 
 @dataclass(frozen=True)

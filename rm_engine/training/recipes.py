@@ -11,7 +11,7 @@ from ase import Atoms
 from ase.build import bulk
 
 from rm_engine.errors import InputError
-from rm_engine.files import read_structures
+from rm_engine.files import FileLimits, read_structures
 from rm_engine.spec import NoiseSpec, PotentialConfig, TrainingSpec
 from rm_engine.spec.training import NOISE_LADDER
 
@@ -40,8 +40,11 @@ class Recipe:
 
 
 def load_files(path: Path) -> list[Atoms]:
-    """All structures of a file or folder that :func:`rm_engine.files.read_structures` knows."""
-    return [stored.atoms for stored in read_structures(path)]
+    """All structures of a file or folder that :func:`rm_engine.files.read_structures` knows.
+
+    Those that nothing can be learned from are among them: :func:`rm_engine.training.screening.screen_data` names them.
+    """
+    return [stored.atoms for stored in read_structures(path, _AS_THEY_STAND)]
 
 
 def _load_mp20(path: Path | None) -> TrainingData:
@@ -82,6 +85,7 @@ def _make_diamond(_: Path | None) -> TrainingData:
     return TrainingData([crystal] * _DIAMOND_VISITS, [crystal] * 8)
 
 
+_AS_THEY_STAND: Final = FileLimits(max_atoms=10**6, only_physical=False)
 _N_VALIDATION: Final = 1024
 _DIAMOND_VOLUME: Final = 4.4
 _DIAMOND_VISITS: Final = 64

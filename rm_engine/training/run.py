@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from ase import Atoms
 
 from rm_engine.checkpoint import Model, replace_file, save_model
-from rm_engine.errors import InputError
 from rm_engine.spec import ModelCard, TrainingSpec
 from rm_engine.training.elements import find_reference_energies, regress_volumes
 from rm_engine.training.recipes import TrainingData
+from rm_engine.training.record import summarize_curves, summarize_data
+from rm_engine.training.screening import BadStructure, screen_data
 from rm_engine.training.state import load_state, save_state
 from rm_engine.training.trainer import EpochRecord, Trainer
-from rm_engine.units import SYMBOLS
 
 STATE_FILE = "state.safetensors"
 LOG_FILE = "log.jsonl"
@@ -32,11 +33,13 @@ class TrainingWatch:
         on_start: called once with the steps done before and the steps of the whole run.
         on_step: called after every step with the steps done and the loss.
         on_epoch: called after every epoch, once its state is on disk.
+        on_skip: called for every structure that is left out of the data.
     """
 
     on_start: Callable[[int, int], None] = lambda _done, _total: None
     on_step: Callable[[int, float], None] = lambda _done, _loss: None
     on_epoch: Callable[[EpochRecord], None] = lambda _record: None
+    on_skip: Callable[[BadStructure], None] = lambda _structure: None
 
 
 def train(
@@ -47,6 +50,7 @@ def train(
     source: str,
     device: torch.device | str = "cpu",
     watch: TrainingWatch | None = None,
+    skip_bad: bool = False,
 ) -> Model:
     """Train a model, or go on where an earlier run in the same folder was stopped.
 
@@ -60,14 +64,18 @@ def train(
         source: what the data are, for the card.
         device: where to train.
         watch: who is told of progress.
+        skip_bad: leave structures out that cannot be learned from, instead of refusing the data.
 
     Raises:
-        InputError: no structures, or elements that the potential has no embedding for.
+        InputError: no structures, or some that cannot be learned from (see :func:`screen_data`).
         CheckpointError: the folder holds a run with other settings.
+        TrainingDivergedError: the loss is not finite or far off for many steps; the folder keeps the last good state.
     """
     watch = watch or TrainingWatch()
-    _check_elements(spec, [*data.training, *data.validation])
-    training, validation = split_data(spec, data)
+    usable, bad = screen_data(data, spec.potential.elements, skip_bad=skip_bad)
+    for structure in bad:
+        watch.on_skip(structure)
+    training, validation = split_data(spec, usable)
     folder.mkdir(parents=True, exist_ok=True)
     trainer = Trainer(spec, training, validation, device)
     state = folder / STATE_FILE
@@ -75,11 +83,12 @@ def train(
         load_state(trainer, state)
     watch.on_start(trainer.n_steps, spec.n_epochs * trainer.steps_per_epoch)
     for record in trainer.run(watch.on_step):
-        save_state(trainer, state)
+        if trainer.guard.is_calm:
+            save_state(trainer, state)
         log = "".join(json.dumps(asdict(past)) + "\n" for past in trainer.records)
         replace_file(folder / LOG_FILE, log.encode())
         watch.on_epoch(record)
-    model = finish(trainer, training, source)
+    model = finish(trainer, training, source, {**summarize_data(training, validation), "n_skipped": len(bad)})
     save_model(model, folder)
     return model
 
@@ -102,7 +111,7 @@ def split_data(spec: TrainingSpec, data: TrainingData) -> tuple[list[Atoms], lis
     return structures[n_validation:], structures[:n_validation]
 
 
-def finish(trainer: Trainer, training: list[Atoms], source: str) -> Model:
+def finish(trainer: Trainer, training: list[Atoms], source: str, data: Mapping[str, Any]) -> Model:
     """The model of the averaged weights, with its card: volumes, reference energies and the record of the training."""
     spec = trainer.spec
     potential = trainer.average.eval().requires_grad_(False)
@@ -112,6 +121,8 @@ def finish(trainer: Trainer, training: list[Atoms], source: str) -> Model:
         "spec": {key: value for key, value in asdict(spec).items() if key != "potential"},
         "n_steps": trainer.n_steps,
         "scores": asdict(trainer.records[-1]),
+        "data": dict(data),
+        "curves": summarize_curves(trainer.records),
     }
     volumes = regress_volumes(training)
     card = ModelCard(
@@ -122,19 +133,3 @@ def finish(trainer: Trainer, training: list[Atoms], source: str) -> Model:
         training=record,
     )
     return Model(card, potential, next(potential.parameters()).device)
-
-
-def _check_elements(spec: TrainingSpec, structures: list[Atoms]) -> None:
-    present = {number for atoms in structures for number in atoms.numbers.tolist()}
-    if not present:
-        raise InputError("no_structures", "data", "none", "there is no structure to learn from", "Give at least one.")
-    unknown = sorted(present - set(spec.potential.elements))
-    if unknown:
-        names = ", ".join(SYMBOLS[number] for number in unknown)
-        raise InputError(
-            "element_not_in_model",
-            "data",
-            names,
-            "the potential has no embedding for it",
-            "Leave these structures out.",
-        )

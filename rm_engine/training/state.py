@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from rm_engine.checkpoint import copy_parameters, read_tensors, replace_file
 from rm_engine.errors import CheckpointError
+from rm_engine.training.divergence import DivergenceGuard
 from rm_engine.training.trainer import EpochRecord, Trainer
 
 _MOMENTS = ("exp_avg", "exp_avg_sq")
@@ -57,6 +59,7 @@ def load_state(trainer: Trainer, path: Path) -> None:
     copy_parameters(trainer.average, part("average/"), path)
     trainer.n_steps = int(metadata["n_steps"])
     trainer.records = [EpochRecord(**record) for record in json.loads(metadata["records"])]
+    trainer.guard = DivergenceGuard(min((record.loss for record in trainer.records), default=math.inf))
     moments = {moment: part(f"{moment}/") for moment in _MOMENTS}
     for name, parameter in trainer.potential.named_parameters():
         if name in moments[_MOMENTS[0]]:

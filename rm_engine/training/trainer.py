@@ -18,6 +18,7 @@ from rm_engine.response import NoisyBatch, PseudoResponse, respond, shake
 from rm_engine.spec import TrainingSpec
 from rm_engine.structure import StructureBatch
 from rm_engine.training.dataset import TrainingSet
+from rm_engine.training.divergence import DivergenceGuard
 
 _TRAINING, _ORDER, _VALIDATION = range(3)
 """Streams of randomness; each draw is seeded by (seed, stream, count), so that resuming needs no generator state."""
@@ -81,6 +82,7 @@ class Trainer:
         average: exponential moving average of its weights; what is validated and kept.
         n_steps: optimiser steps done.
         records: scores of the epochs done.
+        guard: what stops the run when it diverges.
     """
 
     def __init__(
@@ -102,6 +104,7 @@ class Trainer:
         )
         self.n_steps = 0
         self.records: list[EpochRecord] = []
+        self.guard = DivergenceGuard()
 
     @property
     def steps_per_epoch(self) -> int:
@@ -113,6 +116,9 @@ class Trainer:
 
         Args:
             on_step: called with the number of steps done and the loss after every step.
+
+        Raises:
+            TrainingDivergedError: see :class:`DivergenceGuard`; weights and records are those of before the step.
         """
         for epoch in range(len(self.records), self.spec.n_epochs):
             record = self._run_epoch(epoch, on_step)
@@ -153,7 +159,8 @@ class Trainer:
         loss = errors.loss(self.spec)
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self.potential.parameters(), self.spec.gradient_norm)
+        norm = torch.nn.utils.clip_grad_norm_(self.potential.parameters(), self.spec.gradient_norm)
+        self.guard.check(self.n_steps, float(loss.detach()), float(norm))
         self.optimizer.step()
         self.n_steps += 1
         self._update_average()
