@@ -10,7 +10,7 @@ PYTEST_ARGS ?=
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test lint test-slow bench train-diamond train-mp20 lock clean
+.PHONY: help setup demo up test lint test-slow bench bench-csp15 bench-csp-val bench-stay train-diamond train-mp20 lock clean
 
 help:  ## Show what there is
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -44,6 +44,15 @@ test-slow: $(INSTALLED)  ## Campaigns of minutes: what the models find
 
 bench: $(INSTALLED)  ## Speed and size, as ratios within one run
 	$(BIN)/python -m benchmarks
+
+bench-csp15: $(INSTALLED)  ## Look for the 15 test compounds, 30 samples and three seeds; DATA=folder of the data sets
+	$(BIN)/rmatch benchmark csp15 --data "$(DATA)" --references "$(DATA)/mp20_train.extxyz.gz" --output runs/csp15
+
+bench-csp-val: $(INSTALLED)  ## Look for 300 structures of the validation split; DATA=folder of the data sets
+	$(BIN)/rmatch benchmark csp-val --data "$(DATA)" --references "$(DATA)/mp20_train.extxyz.gz" --output runs/csp-val
+
+bench-stay: $(INSTALLED)  ## Relax 300 known structures and see which stay; DATA=folder of the data sets
+	$(BIN)/rmatch benchmark stay --data "$(DATA)" --output runs/stay
 
 train-diamond: $(INSTALLED)  ## Train the shipped one-structure model again, into runs/
 	$(BIN)/rmatch train --recipe diamond --output runs/diamond

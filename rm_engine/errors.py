@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class RMEngineError(Exception):
     """Root of every error the engine raises on purpose."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled as it is: by default the class would be called with the message alone, whatever it takes."""
+        return _restore, (type(self), self.args, self.__dict__)
+
+
+def _restore(kind: type[RMEngineError], arguments: tuple[Any, ...], state: dict[str, Any]) -> RMEngineError:
+    error = kind.__new__(kind, *arguments)
+    error.__dict__.update(state)
+    return error
 
 
 class InputError(RMEngineError, ValueError):

@@ -58,6 +58,7 @@ class TargetSummary:
         first_rank: place of the first match in each search.
         rms: least root mean square displacement in each search.
         starts: of each search, the number of samples of each kind of start.
+        found_by: of each search, the kinds of start whose samples match.
         reason: why the model cannot answer, if so.
     """
 
@@ -70,6 +71,7 @@ class TargetSummary:
     first_rank: tuple[int | None, ...]
     rms: tuple[float | None, ...]
     starts: tuple[dict[str, int], ...]
+    found_by: tuple[tuple[str, ...], ...]
     reason: str | None
 
 
@@ -104,6 +106,7 @@ def summarize_targets(records: Sequence[SearchRecord]) -> list[TargetSummary]:
             first_rank=tuple(find_first_rank(record) for record in searches),
             rms=tuple(min((hit.matches[name] for hit in record.hits), default=None) for record in searches),
             starts=tuple(count_starts(record) for record in searches),
+            found_by=tuple(tuple(sorted({hit.start for hit in record.hits})) for record in searches),
             reason=searches[0].reason,
         )
         for name, searches in groups.items()

@@ -87,19 +87,23 @@ def _work_in_processes(
 
 
 class _Process:
-    """What one of several processes has loaded."""
+    """What one of several processes has been given, and what it has loaded for its tasks."""
 
-    task_runner: ClassVar[Callable[[Any], Result]]
+    campaign: ClassVar[Campaign[Any]]
+    do: ClassVar[Callable[[Any], Result] | None] = None
 
 
 def _start_process(campaign: Campaign[Any]) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(1)
-    _Process.task_runner = staticmethod(campaign.prepare())
+    _Process.campaign = campaign
 
 
 def _do_in_process(task: Any) -> Result:  # noqa: ANN401  # a task of the campaign that the process was started for
-    return _Process.task_runner(task)
+    """Prepares with the first task: what goes wrong then is told like any error of a task."""
+    if _Process.do is None:
+        _Process.do = staticmethod(_Process.campaign.prepare())
+    return _Process.do(task)
 
 
 def _end_with_parent() -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from rm_engine.errors import FileFormatError
 from rm_engine.evaluation.campaign import Campaign, run_campaign
 from rm_engine.evaluation.journal import Journal
 
@@ -30,6 +31,14 @@ class Squares(Campaign[int]):
         return lambda task: {"square": task**self.power, "process": os.getpid()}
 
 
+@dataclass(frozen=True)
+class Unprepared(Squares):
+    """Cannot load what it needs."""
+
+    def prepare(self):
+        raise FileFormatError("known.cif", "no structure in it", 3)
+
+
 class KilledError(Exception):
     pass
 
@@ -43,6 +52,14 @@ def test_results_come_in_the_order_of_the_tasks_from_any_number_of_processes():
     assert squares(here) == squares(there) == [0, 1, 4, 9, 16]
     assert {result["process"] for result in here} == {os.getpid()}
     assert os.getpid() not in {result["process"] for result in there}
+
+
+@pytest.mark.parametrize("n_workers", [1, 2])
+def test_errors_come_whole_from_any_process(n_workers):
+    with pytest.raises(FileFormatError, match=r"line 3: no structure in it") as raised:
+        run_campaign(Unprepared(3), n_workers=n_workers)
+    assert raised.value.line == 3
+    assert raised.value.field == "file"
 
 
 def test_a_campaign_goes_on_where_it_stopped(tmp_path):

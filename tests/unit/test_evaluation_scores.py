@@ -156,6 +156,7 @@ def test_kinds_of_start_are_told_apart():
     assert list(parts) == ["random", "wyckoff"]
     assert (parts["random"].n_structures, parts["random"].n_found, parts["random"].n_found_alone) == (2, 1, 0)
     assert (parts["wyckoff"].n_structures, parts["wyckoff"].n_found, parts["wyckoff"].n_found_alone) == (3, 2, 1)
+    assert [item.found_by for item in summarize_targets(searches)] == [(("wyckoff",),), (("random", "wyckoff"),)]
     assert parts["wyckoff"].match.value == pytest.approx((1 / 2 + 1) / 2)
 
 
