@@ -1,9 +1,10 @@
-"""What a figure was measured with: models, files and programs, so that it can be measured again."""
+"""What a figure was measured with: structures, files and programs, so that it can be measured again."""
 
 from __future__ import annotations
 
 import hashlib
 import platform
+from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
@@ -12,35 +13,38 @@ from ase import Atoms
 
 _PROGRAMS: Final = ("rmatch", "torch", "numpy", "ase", "pymatgen", "spglib")
 _N_DIGITS: Final = 16
+_ENGINE: Final = Path(__file__).resolve().parent.parent
+_WITHOUT_EFFECT: Final = {"evaluation", "figures", "files", "response", "training"}
+"""Packages of the engine that do not decide what a search with a trained model finds."""
 
 
 def describe_programs() -> dict[str, str]:
-    """Versions of what figures depend on."""
-    return {"python": platform.python_version(), "machine": platform.machine()} | {
-        name: version(name) for name in _PROGRAMS
-    }
+    """Versions of what figures depend on, and a fingerprint of the search itself, which may be a working copy."""
+    own = [
+        file
+        for file in sorted(_ENGINE.rglob("*"))
+        if file.suffix in {".py", ".gz"} and file.relative_to(_ENGINE).parts[0] not in _WITHOUT_EFFECT
+    ]
+    return {
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "search": _fingerprint(file.read_bytes() for file in own),
+    } | {name: version(name) for name in _PROGRAMS}
 
 
 def fingerprint_file(path: Path) -> str:
     """First digits of the SHA-256 of a file; of a folder, of its files in the order of their names."""
-    digest = hashlib.sha256()
-    for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
-        if file.is_file():
-            digest.update(file.read_bytes())
-    return digest.hexdigest()[:_N_DIGITS]
-
-
-def fingerprint_model(path: Path) -> str:
-    """First digits of the SHA-256 of a checkpoint, card and weights; ``path`` is that of the card."""
-    digest = hashlib.sha256()
-    for file in (path, path.with_suffix(".safetensors")):
-        digest.update(file.read_bytes())
-    return digest.hexdigest()[:_N_DIGITS]
+    files = sorted(path.rglob("*")) if path.is_dir() else [path]
+    return _fingerprint(file.read_bytes() for file in files if file.is_file())
 
 
 def fingerprint_atoms(atoms: Atoms) -> str:
     """First digits of the SHA-256 of a structure's elements, positions and cell."""
+    return _fingerprint(array.tobytes() for array in (atoms.numbers, atoms.positions, atoms.cell.array))
+
+
+def _fingerprint(parts: Iterable[bytes]) -> str:
     digest = hashlib.sha256()
-    for array in (atoms.numbers, atoms.positions, atoms.cell.array):
-        digest.update(array.tobytes())
+    for part in parts:
+        digest.update(part)
     return digest.hexdigest()[:_N_DIGITS]

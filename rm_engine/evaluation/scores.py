@@ -14,9 +14,10 @@ from typing import Final, TypeVar
 
 from rm_engine.evaluation.intervals import Estimate, estimate_mean, estimate_median
 from rm_engine.evaluation.search_records import SampleRecord, SearchRecord
+from rm_engine.spec.limits import MAX_ATOMS
 
-SIZE_CLASSES: Final = ((1, 4), (5, 8), (9, 12), (13, 20))
-"""(least, most) atoms in the cell."""
+SIZE_CLASSES: Final = ((1, 12), (1, 4), (5, 8), (9, 12), (13, 20), (21, MAX_ATOMS))
+"""(least, most) atoms in the cell; the first holds the next three, as small cells are what many figures are about."""
 
 Group = TypeVar("Group", bound=Hashable)
 Records = Sequence[SearchRecord]
@@ -75,17 +76,12 @@ def score(records: Records) -> Scores:
 
 
 def split_by_size(records: Records) -> dict[str, list[SearchRecord]]:
-    """The records of each size class that occurs, e.g. ``5-8``, smallest first."""
-    groups = _group(sorted(records, key=lambda record: record.n_atoms), lambda record: name_size(record.n_atoms))
-    return dict(groups)
-
-
-def name_size(n_atoms: int) -> str:
-    """The size class of a cell, e.g. ``5-8``."""
-    for least, most in SIZE_CLASSES:
-        if least <= n_atoms <= most:
-            return f"{least}-{most}"
-    return f"over {SIZE_CLASSES[-1][1]}"
+    """The records of each size class that has some, e.g. ``5-8``."""
+    groups = {
+        f"{least}-{most}": [record for record in records if least <= record.n_atoms <= most]
+        for least, most in SIZE_CLASSES
+    }
+    return {size: part for size, part in groups.items() if part}
 
 
 def is_lowest_right(record: SearchRecord, energy: Callable[[SampleRecord], float]) -> bool:

@@ -16,9 +16,10 @@ from rm_engine.analysis.comparison import Crystal
 from rm_engine.checkpoint import Model, load_model
 from rm_engine.evaluation.campaign import Campaign, Result
 from rm_engine.evaluation.intervals import Estimate, estimate_mean, estimate_median, estimate_share
-from rm_engine.evaluation.provenance import describe_programs, fingerprint_atoms, fingerprint_model
+from rm_engine.evaluation.provenance import describe_programs, fingerprint_atoms
 from rm_engine.evaluation.targets import Target
 from rm_engine.relax import RelaxationConfig, relax
+from rm_engine.spec import read_fingerprint
 from rm_engine.structure import StructureBatch
 
 _DEFAULT: Final = StructureMatcher(primitive_cell=False)
@@ -140,13 +141,13 @@ class StayCampaign(Campaign[StayTask]):
         """
         models = {path: load_model(path) for path in self.models}
         return lambda task: {
-            "model": task.model.stem,
+            "model": self._fingerprints[task.model],
             "records": [asdict(record) for record in relax_known(models[task.model], task.targets, self.max_steps)],
         }
 
     @cached_property
     def _fingerprints(self) -> dict[Path, str]:
-        return {model: fingerprint_model(model) for model in self.models}
+        return {model: read_fingerprint(model) for model in self.models}
 
     @cached_property
     def _programs(self) -> dict[str, str]:

@@ -3,35 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rmatch.benchmark.options import Data, MaxAtoms, Output, Workers, find_file, parse_configurations, run_with_progress
-from rmatch.benchmark.report import Table, make_console, number, percent, show_tables, write_results
+from rmatch.benchmark.configurations import parse_configurations
+from rmatch.benchmark.csp_report import describe_searches, make_tables
+from rmatch.benchmark.options import Data, MaxAtoms, Output, Workers, find_file, run_with_progress
+from rmatch.benchmark.report import make_console, show_tables, write_results
+from rmatch.errors import CommandError
 
 if TYPE_CHECKING:
     from rm_engine.evaluation.prediction import PredictionCampaign
-    from rm_engine.evaluation.scores import Scores
     from rm_engine.evaluation.search_records import SearchRecord
+    from rm_engine.evaluation.targets import Target
 
 Configurations = Annotated[
     list[str] | None,
-    typer.Option("--config", help="What to measure, MODEL or MODEL:STARTS; several are compared in one run."),
+    typer.Option(
+        "--config",
+        help="What to measure, MODEL or MODEL:STARTS, starts being default, references, wyckoff, random or shares such "
+        "as references=2,random=1; may be repeated, to compare in one run.",
+    ),
+]
+References = Annotated[
+    Path | None,
+    typer.Option(help="Known structures that searches may start from; those that match the target are kept from it."),
 ]
 Samples = Annotated[int, typer.Option("-n", "--samples", min=1, help="Samples of a search.")]
 Seeds = Annotated[list[int] | None, typer.Option("--seed", min=0, help="Seed of the searches; may be repeated.")]
 Steps = Annotated[int, typer.Option(min=1, help="Most relaxation steps for a structure.")]
 
-_FOUND = ("targets", "match@{n} %", "match@1 %", "lowest %", "by pseudo e. %", "polymorphs %")
-_HOW = ("rank", "best rms", "mean rms", "converged %", "failed %", "CPU s/sample")
-
 
 def csp15(
     data: Data,
     config: Configurations = None,
+    references: References = None,
     samples: Samples = 30,
     seed: Seeds = None,
     output: Output = None,
@@ -42,13 +50,14 @@ def csp15(
     from rm_engine.evaluation.targets import read_targets
 
     path = find_file(data, "csp15.extxyz")
-    campaign = _plan(config, read_targets(path), samples, seed or [0, 1, 2], max_steps)
+    campaign = _plan(config, references, read_targets(path), samples, seed or [0, 1, 2], max_steps)
     _measure("csp15", campaign, {"data": path.name}, output, n_workers)
 
 
 def csp_val(
     data: Data,
     config: Configurations = None,
+    references: References = None,
     n: Annotated[int, typer.Option("--targets", min=1, help="Number of structures to look for.")] = 300,
     choice_seed: Annotated[int, typer.Option(min=0, help="Seed of the choice of structures.")] = 0,
     max_atoms: MaxAtoms = None,
@@ -63,22 +72,30 @@ def csp_val(
 
     path = find_file(data, "mp20_val.extxyz.gz")
     targets = choose_targets(read_targets(path, max_atoms=max_atoms), n, choice_seed)
-    campaign = _plan(config, targets, samples, seed or [0], max_steps)
+    campaign = _plan(config, references, targets, samples, seed or [0], max_steps)
     settings = {"data": path.name, "choice_seed": choice_seed, "max_atoms": max_atoms}
     _measure("csp-val", campaign, settings, output, n_workers)
 
 
 def _plan(
-    config: list[str] | None, targets: Sequence[Any], samples: int, seeds: list[int], max_steps: int
+    config: list[str] | None,
+    references: Path | None,
+    targets: Sequence[Target],
+    samples: int,
+    seeds: list[int],
+    max_steps: int,
 ) -> PredictionCampaign:
     from rm_engine.evaluation.prediction import PredictionCampaign
 
+    if references is not None and not references.exists():
+        raise CommandError(f"There is no {references}. Give a file or folder of known structures as --references.")
     return PredictionCampaign(
         targets=tuple(targets),
-        configurations=parse_configurations(config),
+        configurations=parse_configurations(config, references),
         n_samples=samples,
         seeds=tuple(seeds),
         max_steps=max_steps,
+        references=references,
     )
 
 
@@ -100,100 +117,7 @@ def _measure(
     groups: dict[str, list[SearchRecord]] = {label: [] for label in found}
     for record in map(SearchRecord.from_json, results):
         groups[record.configuration].append(record)
-    tables = _make_tables(name, campaign, groups)
+    tables = make_tables(name, campaign, groups)
     show_tables(tables, console)
     if output:
-        write_results(output, {"benchmark": name, **settings, **_describe(campaign, groups)}, tables)
-
-
-def _describe(campaign: PredictionCampaign, groups: dict[str, list[SearchRecord]]) -> dict[str, Any]:
-    """Everything but the single samples, which are in ``records.jsonl``."""
-    from rm_engine.evaluation.breakdown import split_by_start, spread_over_seeds, summarize_targets
-    from rm_engine.evaluation.provenance import describe_programs, fingerprint_model
-    from rm_engine.evaluation.scores import score, split_by_size
-
-    return {
-        "n_samples": campaign.n_samples,
-        "seeds": list(campaign.seeds),
-        "max_steps": campaign.max_steps,
-        "programs": describe_programs(),
-        "configurations": [
-            {
-                "label": configuration.label,
-                "model": configuration.model.stem,
-                "model_fingerprint": fingerprint_model(configuration.model),
-                "scores": asdict(score(records)),
-                "by_size": {size: asdict(score(part)) for size, part in split_by_size(records).items()},
-                "by_start": {kind: asdict(part) for kind, part in split_by_start(records).items()},
-                "by_seed": asdict(spread_over_seeds(records)),
-                "targets": [asdict(summary) for summary in summarize_targets(records)],
-            }
-            for configuration in campaign.configurations
-            for records in [groups[configuration.label]]
-        ],
-    }
-
-
-def _make_tables(name: str, campaign: PredictionCampaign, groups: dict[str, list[SearchRecord]]) -> list[Table]:
-    from rm_engine.evaluation.scores import score, split_by_size
-
-    scores: list[tuple[str, Scores]] = []
-    for label, records in groups.items():
-        scores.append((label, score(records)))
-        sizes = split_by_size(records)
-        if len(sizes) > 1:
-            scores += [(f"  {size} atoms", score(part)) for size, part in sizes.items()]
-    title = f"{name}: {campaign.n_samples} samples, seeds {', '.join(map(str, campaign.seeds))}, 95 % intervals"
-    columns = ("", *(column.format(n=campaign.n_samples) for column in _FOUND))
-    tables = [
-        Table(title, columns, [[label, *_found(part)] for label, part in scores]),
-        Table("How it was found", ("", *_HOW), [[label, *_how(part)] for label, part in scores]),
-        _start_table(groups),
-    ]
-    return [*tables, _seed_table(campaign, groups)] if len(campaign.seeds) > 1 else tables
-
-
-def _found(scores: Scores) -> list[str]:
-    shares = (scores.match, scores.match_at_1, scores.lowest, scores.lowest_pseudo, scores.polymorph_recall)
-    return [str(scores.n_targets), *map(percent, shares)]
-
-
-def _how(scores: Scores) -> list[str]:
-    return [
-        number(scores.first_rank, 1),
-        number(scores.rms_best, 3),
-        number(scores.rms, 3),
-        percent(scores.converged),
-        percent(scores.failed),
-        f"{scores.cpu_seconds.value:.2f}",
-    ]
-
-
-def _start_table(groups: dict[str, list[SearchRecord]]) -> Table:
-    from rm_engine.evaluation.breakdown import split_by_start
-
-    rows = [
-        [label, kind, str(part.n_structures), percent(part.match), str(part.n_found), str(part.n_found_alone)]
-        for label, records in groups.items()
-        for kind, part in split_by_start(records).items()
-    ]
-    columns = ("", "start", "structures", "match %", "finds", "finds alone")
-    return Table("By kind of start", columns, rows)
-
-
-def _seed_table(campaign: PredictionCampaign, groups: dict[str, list[SearchRecord]]) -> Table:
-    """Targets found with each seed, and how many seeds found each target."""
-    from rm_engine.evaluation.breakdown import spread_over_seeds, summarize_targets
-
-    rows = []
-    for label, records in groups.items():
-        spread = spread_over_seeds(records)
-        counts = ", ".join(map(str, spread.found.values()))
-        found = ", ".join(
-            f"{item.label} {sum(item.found)}/{len(item.found)}"
-            for item in summarize_targets(records)
-            if any(item.found)
-        )
-        rows.append([label, counts, f"{spread.mean:.1f} ± {spread.deviation or 0:.1f}", found])
-    title = f"Found of {len(campaign.targets)} with each seed, and with how many seeds each was found"
-    return Table(title, ("", "found", "mean", "targets"), rows)
+        write_results(output, {"benchmark": name, **settings, **describe_searches(campaign, groups)}, tables)

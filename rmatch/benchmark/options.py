@@ -11,11 +11,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from rmatch.errors import CommandError
-from service.settings import Settings
 
 if TYPE_CHECKING:
     from rm_engine.evaluation.campaign import Campaign
-    from rm_engine.evaluation.prediction import Configuration
 
 Data = Annotated[Path, typer.Option(help="Folder of the data sets, or a file of structures of your own to measure on.")]
 Output = Annotated[
@@ -26,8 +24,6 @@ Output = Annotated[
 ]
 Workers = Annotated[int, typer.Option(min=1, help="Processes; the results do not depend on it.")]
 MaxAtoms = Annotated[int | None, typer.Option(min=1, help="Leave out structures of more atoms.")]
-
-_DEFAULT_CONFIGURATIONS = ("mp20:random",)
 
 
 def find_file(data: Path, name: str) -> Path:
@@ -41,34 +37,6 @@ def find_file(data: Path, name: str) -> Path:
         raise CommandError(
             f"There is no {path}. Give the folder that holds {name}, or a file of structures, as --data."
         )
-    return path
-
-
-def parse_configurations(texts: list[str] | None) -> tuple[Configuration, ...]:
-    """The things to compare, each written as MODEL or MODEL:STARTS.
-
-    Raises:
-        CommandError: the same is given twice.
-        ModelNotFoundError: there is no such model.
-    """
-    from rm_engine.evaluation.prediction import Configuration
-
-    texts = texts or list(_DEFAULT_CONFIGURATIONS)
-    if len(set(texts)) < len(texts):
-        raise CommandError(f"One --config is given twice: {', '.join(texts)}. Give each once.")
-    return tuple(Configuration(label=text, model=find_model_file(text.partition(":")[0])) for text in texts)
-
-
-def find_model_file(name: str) -> Path:
-    """Path of the JSON half of a model: by its name, or as it is.
-
-    Raises:
-        ModelNotFoundError: there is no such model.
-    """
-    from rm_engine.spec import find_model, read_card
-
-    path = Path(name) if name.endswith(".json") else find_model(name, Settings().model_directories)
-    read_card(path)
     return path
 
 

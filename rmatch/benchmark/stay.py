@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rmatch.benchmark.options import Data, MaxAtoms, Output, Workers, find_file, find_model_file, run_with_progress
+from rmatch.benchmark.configurations import find_model_file
+from rmatch.benchmark.options import Data, MaxAtoms, Output, Workers, find_file, run_with_progress
 from rmatch.benchmark.report import Table, make_console, number, percent, show_tables, write_results
 
 if TYPE_CHECKING:
@@ -28,26 +29,30 @@ def stay(
     max_steps: Annotated[int, typer.Option(min=1, help="Most relaxation steps for a structure.")] = 2000,
 ) -> None:
     """Random structures of the MP-20 validation split, relaxed from where they are: the ceiling of any search."""
-    from rm_engine.evaluation.provenance import describe_programs, fingerprint_model
+    from rm_engine.evaluation.provenance import describe_programs
     from rm_engine.evaluation.stay import StayCampaign, StayRecord, score_stay
     from rm_engine.evaluation.targets import choose_targets, read_targets
+    from rm_engine.spec import default_model, read_fingerprint
+    from rm_engine.spec.generation import CRYSTAL
 
     path = find_file(data, "mp20_val.extxyz.gz")
-    models = {name: find_model_file(name) for name in model or ["mp20"]}
+    models = {name: find_model_file(name) for name in model or [default_model(CRYSTAL)]}
+    fingerprints = {name: read_fingerprint(file) for name, file in models.items()}
     targets = choose_targets(read_targets(path, max_atoms=max_atoms), n, choice_seed)
     campaign = StayCampaign(targets=tuple(targets), models=tuple(models.values()), max_steps=max_steps)
     console = make_console()
+    names = {fingerprint: name for name, fingerprint in fingerprints.items()}
     outcomes: defaultdict[str, list[bool]] = defaultdict(list)
 
     def describe(result: dict[str, Any]) -> str:
-        outcomes[result["model"]] += [record["rms"] is not None for record in result["records"]]
+        outcomes[names[result["model"]]] += [record["rms"] is not None for record in result["records"]]
         return "  ".join(f"{name} {sum(stay)}/{len(stay)}" for name, stay in outcomes.items())
 
     results = run_with_progress("stay", campaign, describe, output=output, n_workers=n_workers, console=console)
     groups: defaultdict[str, list[StayRecord]] = defaultdict(list)
     for result in results:
-        groups[result["model"]] += map(StayRecord.from_json, result["records"])
-    rows = [[name, *_row(groups[path.stem])] for name, path in models.items()]
+        groups[names[result["model"]]] += map(StayRecord.from_json, result["records"])
+    rows = [[name, *_row(groups[name])] for name in models]
     title = f"stay: known structures relaxed on the model that still match, choice {choice_seed}, 95 % intervals"
     tables = [Table(title, _COLUMNS, rows)]
     show_tables(tables, console)
@@ -62,11 +67,11 @@ def stay(
             "models": [
                 {
                     "model": name,
-                    "model_fingerprint": fingerprint_model(file),
-                    "scores": asdict(score_stay(groups[file.stem])),
-                    "targets": [asdict(record) for record in groups[file.stem]],
+                    "model_fingerprint": fingerprints[name],
+                    "scores": asdict(score_stay(groups[name])),
+                    "targets": [asdict(record) for record in groups[name]],
                 }
-                for name, file in models.items()
+                for name in models
             ],
         }
         write_results(output, summary, tables)

@@ -2,13 +2,18 @@
 
 from pathlib import Path
 
-import ase.io
 import pytest
 from ase.build import bulk
 from ase.spacegroup import crystal
 
 from rm_engine import generate, load_model
 from rm_engine.analysis import Matcher
+from rm_engine.evaluation.campaign import run_campaign
+from rm_engine.evaluation.prediction import Configuration, PredictionCampaign
+from rm_engine.evaluation.search_records import SearchRecord
+from rm_engine.evaluation.stay import relax_known, score_stay
+from rm_engine.evaluation.targets import choose_targets, read_targets
+from rm_engine.spec import StartMix, find_model
 
 PEROVSKITE = crystal(
     ("K", "Zn", "F"), [(0.5, 0.5, 0.5), (0, 0, 0), (0.5, 0, 0)], spacegroup=221, cellpar=[4.06, 4.06, 4.06, 90, 90, 90]
@@ -47,13 +52,24 @@ def test_cubic_diamond_is_lowest_of_200(seed):
 @pytest.mark.data
 def test_at_least_seven_of_fifteen_compounds(data_folder: Path):
     """The 15 compounds of the comparison of DiffCSP and USPEX: 30 samples each, in cells of the known size."""
-    model = load_model("mp20")
-    found = []
-    for reference in ase.io.read(data_folder / "csp15.extxyz", ":"):
-        matcher = Matcher([("known", reference)])
-        proposed = generate(model, reference.get_chemical_formula(), n=30, formula_units=1)
-        hits = [rank for rank, item in enumerate(proposed, start=1) if matcher.find_matches(item.atoms)]
-        print(f"{reference.info['csp15_formula']:12s} {len(hits):3d} of {len(proposed)} match, ranks {hits[:5]}")
-        if hits:
-            found.append(reference.info["csp15_formula"])
+    campaign = PredictionCampaign(
+        targets=tuple(read_targets(data_folder / "csp15.extxyz")),
+        configurations=(Configuration(label="blind", model=find_model("mp20"), starts=StartMix(random=1)),),
+        n_samples=30,
+        seeds=(0,),
+        max_steps=2000,
+    )
+    records = [SearchRecord.from_json(result) for result in run_campaign(campaign)]
+    found = [record.label for record in records if record.hits]
+    assert len(records) == 15
     assert len(found) >= 7, found
+
+
+@pytest.mark.slow
+@pytest.mark.data
+def test_known_structures_stay_where_they_are(data_folder: Path):
+    targets = choose_targets(read_targets(data_folder / "mp20_val.extxyz.gz"), 100, seed=0)
+    scores = score_stay(relax_known(load_model("mp20"), targets, max_steps=2000))
+    assert scores.stays.value >= 0.94
+    assert scores.stays_by_default.value >= 0.84
+    assert scores.converged.value >= 0.99

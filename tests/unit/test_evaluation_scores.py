@@ -8,7 +8,7 @@ import pytest
 
 from rm_engine.evaluation.breakdown import split_by_start, spread_over_seeds, summarize_targets
 from rm_engine.evaluation.intervals import estimate_mean, estimate_median, estimate_share, wilson_interval
-from rm_engine.evaluation.scores import name_size, recall_polymorphs, score, split_by_size
+from rm_engine.evaluation.scores import recall_polymorphs, score, split_by_size
 from rm_engine.evaluation.search_records import SampleRecord, SearchRecord
 
 
@@ -92,11 +92,6 @@ def test_scores_of_known_records():
     assert scores.converged.value == pytest.approx((1 + 0.5 + 1) / 3)
     assert scores.failed.value == pytest.approx((0 + 2 / 4 + 3 / 4 + 1) / 4)
     assert scores.cpu_seconds.value == 0.5
-    assert {size: len(part) for size, part in split_by_size([missed, found_second, found_lowest]).items()} == {
-        "1-4": 1,
-        "5-8": 1,
-        "13-20": 1,
-    }
 
 
 def test_formation_energies_rank_where_there_are_any():
@@ -160,11 +155,10 @@ def test_kinds_of_start_are_told_apart():
     assert parts["wyckoff"].match.value == pytest.approx((1 / 2 + 1) / 2)
 
 
-@pytest.mark.parametrize(
-    ("n_atoms", "size"), [(1, "1-4"), (4, "1-4"), (5, "5-8"), (9, "9-12"), (20, "13-20"), (21, "over 20")]
-)
-def test_sizes(n_atoms, size):
-    assert name_size(n_atoms) == size
+def test_size_classes_hold_their_ends_and_small_cells_count_twice():
+    searches = [record(str(n_atoms), n_atoms=n_atoms) for n_atoms in (1, 4, 5, 12, 13, 20)]
+    sizes = {size: [search.n_atoms for search in part] for size, part in split_by_size(searches).items()}
+    assert sizes == {"1-12": [1, 4, 5, 12], "1-4": [1, 4], "5-8": [5], "9-12": [12], "13-20": [13, 20]}
 
 
 def test_records_come_back_from_json():
