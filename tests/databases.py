@@ -41,6 +41,7 @@ def store(database_url: str) -> Iterator[Store]:
     store.close()
 
 
+FINGERPRINT = "0123456789ab"
 CUBE: dict[str, Any] = {
     "numbers": [3, 16, 16],
     "positions": [[0.0, 0.0, 0.0], [1.0, 1.0, 1.0], [2.0, 2.0, 2.0]],
@@ -60,6 +61,8 @@ def record(sample: int, energy: float = -1.0, **fields: Any) -> GeneratedRecord:
         **{
             "sample": sample,
             "atoms": CUBE,
+            "model_fingerprint": FINGERPRINT,
+            "start": "random",
             "pseudo_energy_per_atom": energy,
             "converged": True,
             "n_steps": 100,
@@ -107,9 +110,8 @@ def run_job(
             ids = sorted(structure.id for structure in load_job_structures(store, claim))
             pairs = {ids[k]: ids[original] for k, original in (duplicates or {}).items()}
             hull = {
-                member.structure_id: member.pseudo_energy_per_atom
-                - min(m.pseudo_energy_per_atom for m in system.members)
-                for system in load_hull_systems(store, claim)
+                member.structure_id: member.ranking_energy - min(m.ranking_energy for m in system.members)
+                for system in load_hull_systems(store, claim, fields.get("model_fingerprint", FINGERPRINT))
                 for member in system.members
             }
             assert record_analysis(store, claim, {key: pairs.get(key) for key in ids}, hull)

@@ -1,4 +1,4 @@
-"""The analysis of a whole job: duplicates among its structures, and the pseudo hulls that they change."""
+"""The analysis of a whole job: duplicates among its structures, and the hulls that they change."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def find_originals(structures: Sequence[JobStructure]) -> dict[str, str | None]:
 
 
 def measure_hulls(systems: Iterable[HullSystem], reference_energies: Mapping[str, float]) -> dict[str, float]:
-    """Pseudo energy above the hull, per atom, of every member of every system.
+    """Energy above the hull, per atom, of every member of every system.
 
     A system with an element whose energy nobody knows has no hull; its members are left out.
 
     Args:
         systems: crystals of one model.
-        reference_energies: that model's pseudo energies per atom of the elements.
+        reference_energies: that model's energies per atom of the elements, of the kind that it ranks by.
     """
     return {key: value for system in systems for key, value in _measure(system, reference_energies).items()}
 
@@ -45,7 +45,7 @@ def _measure(system: HullSystem, reference_energies: Mapping[str, float]) -> dic
         return {}
     distances = energies_above_hull(
         [dict(formula.counts) for formula in formulas],
-        [entry.pseudo_energy_per_atom for entry in entries],
+        [entry.ranking_energy for entry in entries],
         reference_energies,
     )
     return {member.structure_id: distance for member, distance in zip(system.members, distances, strict=False)}

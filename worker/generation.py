@@ -4,19 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from ase import Atoms
+
 from rm_engine import search
 from rm_engine.analysis import Matcher
+from rm_engine.analysis.molecules import examine_molecule
 from rm_engine.checkpoint import Model
 from rm_engine.files import from_json, to_json
-from service.domain import Claim, FailedSample, GeneratedRecord, Match, Progress, Reference
+from rm_engine.spec import GenerationSpec
+from service.domain import Claim, FailedSample, GeneratedRecord, Match, MoleculeRecord, Progress, Reference
 
 
-def generate_chunk(claim: Claim, model: Model, on_progress: Callable[[Progress], None]) -> search.GenerationResult:
+def takes_prototypes(spec: GenerationSpec) -> bool:
+    """Whether some starts of this run are made from known crystals."""
+    return spec.is_crystal and spec.cell is None and (spec.starts is None or spec.starts.references > 0)
+
+
+def generate_chunk(
+    claim: Claim, model: Model, prototypes: Iterable[Reference], on_progress: Callable[[Progress], None]
+) -> search.GenerationResult:
     """Generate the samples of a chunk.
 
     Args:
         claim: which samples of which run.
         model: the run's model.
+        prototypes: known crystals into which elements can be put.
         on_progress: called every few relaxation steps; what it raises ends the run.
 
     Raises:
@@ -26,28 +38,54 @@ def generate_chunk(claim: Claim, model: Model, on_progress: Callable[[Progress],
     def forward(progress: search.Progress) -> None:
         on_progress(Progress(n_finished=progress.n_done, n_steps=progress.n_steps))
 
-    return search.generate_samples(model, claim.spec, range(claim.start, claim.stop), on_progress=forward)
+    known = [(reference.id, from_json(reference.atoms)) for reference in prototypes]
+    samples = range(claim.start, claim.stop)
+    return search.generate_samples(model, claim.spec, samples, references=known, on_progress=forward)
 
 
 def make_records(
-    result: search.GenerationResult, references: Iterable[Reference]
+    result: search.GenerationResult, fingerprint: str, references: Iterable[Reference]
 ) -> tuple[list[GeneratedRecord], list[FailedSample]]:
-    """What is stored of a chunk: each of its samples in one of the two lists, with the references that it matches."""
+    """What is stored of a chunk: each of its samples in one of the two lists, with the references that it matches.
+
+    Args:
+        result: what was generated.
+        fingerprint: that of the model which generated it.
+        references: known structures to compare with.
+    """
     matcher = Matcher((reference.id, from_json(reference.atoms)) for reference in references)
-    records = [_record(structure, matcher) for structure in result.structures]
+    records = [_record(structure, fingerprint, matcher) for structure in result.structures]
     failures = [FailedSample(sample=failure.sample, reason=failure.reason) for failure in result.failures]
     return records, failures
 
 
-def _record(structure: search.GeneratedStructure, matcher: Matcher[str]) -> GeneratedRecord:
+def _record(structure: search.GeneratedStructure, fingerprint: str, matcher: Matcher[str]) -> GeneratedRecord:
     space_group = structure.space_group
+    is_molecule = not structure.atoms.pbc.any()
     return GeneratedRecord(
         sample=structure.sample,
         atoms=to_json(structure.atoms),
+        model_fingerprint=fingerprint,
+        start=structure.start,
+        start_origin=structure.start_origin,
         pseudo_energy_per_atom=structure.pseudo_energy_per_atom,
+        formation_energy_per_atom=structure.formation_energy_per_atom,
         converged=structure.converged,
         n_steps=structure.n_steps,
         space_group_number=None if space_group is None else space_group.number,
         space_group_symbol=None if space_group is None else space_group.symbol,
         matches=tuple(Match(reference_id=match.key, rms=match.rms) for match in matcher.find_matches(structure.atoms)),
+        molecule=_examine(structure.atoms) if is_molecule else None,
+    )
+
+
+def _examine(atoms: Atoms) -> MoleculeRecord:
+    report = examine_molecule(atoms)
+    return MoleculeRecord(
+        smiles=report.smiles,
+        is_connected=report.is_connected,
+        checks=report.checks,
+        passes_checks=report.passes,
+        bonds=report.bonds,
+        charges=report.charges,
     )

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import NamedTuple
 
 import torch
 
 from rm_engine.checkpoint import Model, load_model
-from rm_engine.spec import find_model
+from rm_engine.spec import find_model, read_fingerprint
 from service.settings import Settings
 
 _MAX_MODELS = 8
+
+
+class LoadedModel(NamedTuple):
+    """A model, and what tells it from others of its name (:func:`rm_engine.spec.read_fingerprint`)."""
+
+    model: Model
+    fingerprint: str
 
 
 class ModelCache:
@@ -22,7 +30,7 @@ class ModelCache:
         self._device = None if settings.device == "auto" else settings.device  # None takes CUDA where it is there
         self._load = lru_cache(maxsize=_MAX_MODELS)(self._load_version)
 
-    def load(self, name: str) -> Model:
+    def load(self, name: str) -> LoadedModel:
         """The model of that name; a file that was replaced is read again.
 
         Raises:
@@ -31,5 +39,6 @@ class ModelCache:
         """
         return self._load(name, find_model(name, self._directories).stat().st_mtime_ns)
 
-    def _load_version(self, name: str, _modified_ns: int) -> Model:
-        return load_model(name, directories=self._directories, device=self._device)
+    def _load_version(self, name: str, _modified_ns: int) -> LoadedModel:
+        model = load_model(name, directories=self._directories, device=self._device)
+        return LoadedModel(model, read_fingerprint(find_model(name, self._directories)))

@@ -8,7 +8,6 @@ from typing import Final
 
 import structlog
 
-from rm_engine.checkpoint import Model
 from rm_engine.errors import RMEngineError
 from service.domain import ChunkKind, Claim, Progress, StoreUnavailableError
 from service.jobs import (
@@ -17,6 +16,7 @@ from service.jobs import (
     fail_chunk,
     load_hull_systems,
     load_job_structures,
+    load_prototypes,
     load_references,
     record_analysis,
     record_generated,
@@ -26,9 +26,9 @@ from service.queue import ChunkQueue
 from service.settings import Settings
 from service.store import Store
 from worker.analysis import find_originals, measure_hulls
-from worker.generation import generate_chunk, make_records
+from worker.generation import generate_chunk, make_records, takes_prototypes
 from worker.lease import Heartbeat, LeaseLostError, StopRequestedError, is_stopping
-from worker.models import ModelCache
+from worker.models import LoadedModel, ModelCache
 
 MAX_ATTEMPTS: Final = 3
 """After so many attempts an unexpected error is taken for a property of the chunk, and fails its job."""
@@ -99,21 +99,23 @@ class ChunkRunner:
 
     def _work(self, claim: Claim, heartbeat: Heartbeat) -> bool:
         """Run the chunk and record the result; False when the claim no longer held."""
-        model = self._models.load(claim.spec.model)
+        loaded = self._models.load(claim.spec.model)
         if claim.kind is ChunkKind.GENERATE:
-            return self._generate(claim, model, heartbeat)
-        return self._analyse(claim, model, heartbeat)
+            return self._generate(claim, loaded, heartbeat)
+        return self._analyse(claim, loaded, heartbeat)
 
-    def _generate(self, claim: Claim, model: Model, heartbeat: Heartbeat) -> bool:
-        result = generate_chunk(claim, model, heartbeat.beat)
+    def _generate(self, claim: Claim, loaded: LoadedModel, heartbeat: Heartbeat) -> bool:
+        prototypes = load_prototypes(self._store, claim) if takes_prototypes(claim.spec) else []
+        result = generate_chunk(claim, loaded.model, prototypes, heartbeat.beat)
         references = load_references(self._store, {claim.spec.formula.reduced}) if claim.spec.match else []
-        records, failures = make_records(result, references)
+        records, failures = make_records(result, loaded.fingerprint, references)
         return record_generated(self._store, claim, records, failures)
 
-    def _analyse(self, claim: Claim, model: Model, heartbeat: Heartbeat) -> bool:
+    def _analyse(self, claim: Claim, loaded: LoadedModel, heartbeat: Heartbeat) -> bool:
         originals = find_originals(load_job_structures(self._store, claim))
         heartbeat.beat(Progress())
-        hull = measure_hulls(load_hull_systems(self._store, claim), model.card.reference_energies)
+        systems = load_hull_systems(self._store, claim, loaded.fingerprint)
+        hull = measure_hulls(systems, loaded.model.card.reference_energies)
         return record_analysis(self._store, claim, originals, hull)
 
     def _give_back(self, claim: Claim, error: Exception) -> None:

@@ -85,6 +85,11 @@ class ModelCard:
         return tuple(self.volumes)
 
     @property
+    def boundary(self) -> Literal["crystal", "molecule"]:
+        """Which structures it was trained on; only crystals give a hull its end members."""
+        return "crystal" if self.reference_energies else "molecule"
+
+    @property
     def energy_kind(self) -> EnergyKind:
         """What ranks structures and makes the hull: pseudo energies, or estimates of formation energies in eV/atom."""
         return "pseudo" if self.formation is None else "formation"

@@ -9,7 +9,8 @@ from fastapi import APIRouter, Query, Request, Response
 from rm_engine.errors import InputError
 from rm_engine.spec import find_model, read_card
 from service.api.paging import decode_cursor, next_path, page_size
-from service.api.schemas import GenerateRequest, JobItem, JobPage
+from service.api.requests import GenerateRequest
+from service.api.schemas import JobItem, JobPage
 from service.api.services import Services, Use
 from service.domain import JobState, NotFoundError
 from service.domain.ids import is_job_id

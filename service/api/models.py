@@ -2,29 +2,38 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from pathlib import Path
 
 from fastapi import APIRouter
 
-from rm_engine.spec import list_models, read_card
-from service.api.schemas import ModelItem, ModelList
+from rm_engine.errors import ModelNotFoundError
+from rm_engine.spec import find_model, list_models, read_card, read_fingerprint
+from service.api.schemas import ModelDetail, ModelItem, ModelList
 from service.api.services import Use
+from service.domain import NotFoundError
 
 router = APIRouter(prefix="/models", tags=["models"])
 
 
 @router.get("")
 def get_models(services: Use) -> ModelList:
-    """The models, with the elements they know."""
-    cards = [read_card(path) for _, path in list_models(services.settings.model_directories)]
-    return ModelList(
-        items=[
-            ModelItem(
-                name=card.name,
-                elements=list(card.elements),
-                potential=asdict(card.potential),
-                training=dict(card.training),
-            )
-            for card in cards
-        ]
-    )
+    """The models, with the elements they know and the kind of energy they give."""
+    paths = [path for _, path in list_models(services.settings.model_directories)]
+    return ModelList(items=[ModelItem.of(read_card(path), _fingerprint(path)) for path in paths])
+
+
+@router.get("/{name}")
+def get_model(name: str, services: Use) -> ModelDetail:
+    """A model with its recipe, the record of its training and its scores."""
+    try:
+        path = find_model(name, services.settings.model_directories)
+    except ModelNotFoundError as error:
+        raise NotFoundError("model", name) from error
+    return ModelDetail.of(read_card(path), _fingerprint(path))
+
+
+def _fingerprint(path: Path) -> str | None:
+    try:
+        return read_fingerprint(path)
+    except FileNotFoundError:
+        return None

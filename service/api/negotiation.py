@@ -2,33 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final, Literal
 
 from fastapi import HTTPException
 
-StructureFormat = Literal["json", "cif", "poscar", "extxyz"]
+FileFormat = Literal["cif", "poscar", "extxyz", "xyz", "sdf"]
+StructureFormat = Literal["json"] | FileFormat
 
-MEDIA_TYPES: Final[dict[str, StructureFormat]] = {
-    "application/json": "json",
-    "chemical/x-cif": "cif",
-    "chemical/x-vasp-poscar": "poscar",
-    "chemical/x-xyz": "extxyz",
+MEDIA_TYPES: Final[dict[StructureFormat, str]] = {
+    "json": "application/json",
+    "cif": "chemical/x-cif",
+    "poscar": "chemical/x-vasp-poscar",
+    "sdf": "chemical/x-mdl-sdfile",
+    "extxyz": "chemical/x-xyz",
+    "xyz": "chemical/x-xyz",
 }
-"""Where a client leaves the choice open, the first that it accepts is taken."""
+"""Where a client leaves the choice open, the first that it accepts is taken: extended XYZ before plain, for example,
+which every reader of the plain one understands."""
+
+CRYSTAL_FORMATS: Final[tuple[StructureFormat, ...]] = ("json", "cif", "poscar", "extxyz")
+MOLECULE_FORMATS: Final[tuple[StructureFormat, ...]] = ("json", "sdf", "extxyz", "xyz")
 
 
-def choose_format(accept: str) -> StructureFormat:
-    """The format that an ``Accept`` header likes best.
+def choose_format(accept: str, offered: Collection[StructureFormat] = CRYSTAL_FORMATS) -> StructureFormat:
+    """The format among those offered that an ``Accept`` header likes best.
 
     Raises:
-        HTTPException: 406, it accepts none of ours.
+        HTTPException: 406, it accepts none of them.
     """
     likings = [_parse_range(part) for part in accept.split(",")]
     for media_range, quality in sorted(likings, key=lambda liking: -liking[1]):
-        for media_type, format_ in MEDIA_TYPES.items():
-            if quality > 0 and _covers(media_range, media_type):
+        for format_ in offered:
+            if quality > 0 and _covers(media_range, MEDIA_TYPES[format_]):
                 return format_
-    raise HTTPException(406, f"Accept one of: {', '.join(MEDIA_TYPES)}; or say ?format=json, cif, poscar or extxyz.")
+    media_types = dict.fromkeys(MEDIA_TYPES[format_] for format_ in offered)
+    raise HTTPException(406, f"Accept one of: {', '.join(media_types)}; or say ?format={', '.join(offered)}.")
 
 
 def _parse_range(text: str) -> tuple[str, float]:

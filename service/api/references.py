@@ -8,7 +8,8 @@ from fastapi import APIRouter, Query, Request
 
 from rm_engine.spec import parse_formula
 from service.api.paging import decode_cursor, next_path, page_size
-from service.api.schemas import ReferencePage, ReferenceUpload
+from service.api.requests import ReferenceUpload
+from service.api.schemas import ReferencePage
 from service.api.services import Use
 from service.domain import Reference
 from service.domain.views import Page, ReferenceView

@@ -1,98 +1,17 @@
-"""What requests and answers look like."""
+"""What answers look like."""
 
 from __future__ import annotations
 
-import secrets
+from dataclasses import asdict
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
+from pydantic import BaseModel, Field
 
-from rm_engine.files import Format
-from rm_engine.spec import GenerationSpec
-from rm_engine.spec.generation import CRYSTAL, MOLECULE
-from rm_engine.spec.limits import MAX_ATOMS, MAX_SAMPLES, MAX_SEED, MAX_STEPS
+from rm_engine.spec import ModelCard, StartKind
+from rm_engine.spec.card import EnergyKind
 from service.domain import JobState
 from service.domain.views import JobCounts, JobView, MatchView, ReferenceView, StructureView
-
-Number = Annotated[float, Field(allow_inf_nan=False)]
-Vector = tuple[Number, Number, Number]
-Units = Annotated[StrictInt, Field(ge=1, le=MAX_ATOMS)]
-
-
-class PartlyPeriodic(BaseModel):
-    """Which cell vectors are periodic; needs a cell."""
-
-    model_config = ConfigDict(extra="forbid")
-    periodic: tuple[StrictBool, StrictBool, StrictBool]
-
-
-class GenerateRequest(BaseModel):
-    """What to generate. Only ``composition`` is required."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={
-            "examples": [
-                {"composition": "LiS2", "n": 30},
-                {"composition": "Li2S", "n": 20, "formula_units": [1, 4], "seed": 1},
-                {"composition": "C2H6O", "n": 50, "boundary": "molecule"},
-            ]
-        },
-    )
-
-    composition: StrictStr = Field(description="Formula, reduced or not.", examples=["LiS2"])
-    n: StrictInt = Field(30, ge=1, le=MAX_SAMPLES, description="Number of structures.")
-    formula_units: Units | tuple[Units, Units] | None = Field(
-        None,
-        description="How many times the formula as written goes into a cell: a number, or [lowest, highest], which the "
-        "structures take in turn. By default several that keep the cell at or below 20 atoms.",
-    )
-    boundary: Literal["crystal", "molecule"] | PartlyPeriodic = Field("crystal", description="Boundary conditions.")
-    volume_per_atom: tuple[Number, Number] | None = Field(
-        None, description="[lowest, highest] volume per atom of the random starts, Å³; the model's own by default."
-    )
-    cell: tuple[Vector, Vector, Vector] | None = Field(None, description="Starting cell, a vector per row, Å.")
-    fixed_cell: StrictBool = Field(False, description="Keep the cell as it is.")
-    min_distance: Number | None = Field(None, description="Least distance between two atoms of a start, Å.")
-    model: StrictStr | None = Field(
-        None, description="Name of the model, see GET /models. By default one for crystals or one for molecules."
-    )
-    seed: StrictInt | None = Field(
-        None, ge=0, le=MAX_SEED, description="Same seed, same structures; random if left out."
-    )
-    fmax: Number = Field(0.01, description="Converged when no force is larger, pseudo units.")
-    max_steps: StrictInt = Field(
-        2000, ge=1, le=MAX_STEPS, description="Most relaxation steps, after up to 100 at fixed volume."
-    )
-    match: StrictBool = Field(True, description="Compare the results with the known structures.")
-
-    def to_spec(self) -> GenerationSpec:
-        """The run asked for, with a seed drawn where none was given.
-
-        Raises:
-            InputError: a value is out of its bounds.
-        """
-        given = self.model_dump(exclude={"boundary", "formula_units", "seed"}, exclude_none=True)
-        return GenerationSpec(
-            **given,
-            formula_units=self._formula_units(),
-            periodic=self._periodic(),
-            seed=secrets.randbelow(MAX_SEED) if self.seed is None else self.seed,
-        )
-
-    def _formula_units(self) -> tuple[int, ...] | None:
-        if self.formula_units is None:
-            return None
-        if isinstance(self.formula_units, int):
-            return (self.formula_units,)
-        low, high = self.formula_units
-        return tuple(range(low, high + 1))
-
-    def _periodic(self) -> tuple[bool, bool, bool]:
-        if isinstance(self.boundary, PartlyPeriodic):
-            return self.boundary.periodic
-        return CRYSTAL if self.boundary == "crystal" else MOLECULE
 
 
 class JobItem(BaseModel):
@@ -124,8 +43,21 @@ class SpaceGroup(BaseModel):
     symbol: str
 
 
+class MoleculeItem(BaseModel):
+    """What the examination of a molecule found."""
+
+    smiles: str | None = Field(
+        description="Canonical SMILES; null where no bonds could be perceived.", examples=["CCO"]
+    )
+    is_connected: bool = Field(description="All atoms are one molecule.")
+    passes_checks: bool = Field(description="It passes every check.")
+    checks: dict[str, bool] = Field(
+        description="The PoseBusters checks by name; one that could not be made, as an earlier one failed, has failed."
+    )
+
+
 class StructureItem(BaseModel):
-    """A structure as lists show it; energies are the model's pseudo energies."""
+    """A structure as lists show it. Energies are those of the model named, and of no use beside another's."""
 
     id: str
     job: str
@@ -134,25 +66,46 @@ class StructureItem(BaseModel):
     reduced_formula: str
     chemsys: str
     n_atoms: int
-    pseudo_energy_per_atom: float
-    energy_above_hull: float | None = Field(description="Per atom; null until analysed, and for no converged crystal.")
+    model: str
+    model_fingerprint: str | None = Field(
+        description="Short hash of the model: another one, where it was trained again under the same name."
+    )
+    pseudo_energy_per_atom: float = Field(description="On the pseudo energy surface; no unit, and no real energy.")
+    formation_energy_per_atom: float | None = Field(
+        description="Estimate of the formation energy, eV/atom; null where the model makes none."
+    )
+    energy_kind: EnergyKind = Field(
+        description="Which of the two ranks this model's structures: `sort=energy` and `energy_above_hull` are of it."
+    )
+    energy_above_hull: float | None = Field(
+        description="Per atom, of the kind `energy_kind`; null until analysed, and for no converged crystal."
+    )
     space_group: SpaceGroup | None
+    molecule: MoleculeItem | None = Field(description="Null for what is no molecule.")
+    start: StartKind = Field(
+        description="What it was relaxed from: a known crystal with other elements, Wyckoff positions, a random cell."
+    )
+    start_origin: str | None = Field(
+        description="Id of the reference, or space group and Wyckoff letters. A structure that matches the very "
+        "reference it started from is no discovery."
+    )
     converged: bool
     n_steps: int
-    model: str
     matches: list[MatchView] = Field(description="Known structures it is the same as, best first.")
     duplicate_of: str | None = Field(description="The structure of the same job that it repeats.")
     created_at: datetime
     links: dict[str, str]
 
     @classmethod
-    def of(cls, view: StructureView) -> StructureItem:
+    def of(cls, view: StructureView) -> Self:
         """The answer for a structure."""
         number, symbol = view.space_group_number, view.space_group_symbol
         space_group = None if number is None else SpaceGroup(number=number, symbol=symbol or "")
         derived = {
             "job": view.job_id,
+            "energy_kind": view.energy_kind,
             "space_group": space_group,
+            "molecule": view.molecule and vars(view.molecule),
             "matches": view.matches,
             "duplicate_of": view.duplicate_of,
             "links": {"self": f"/structures/{view.id}", "job": f"/jobs/{view.job_id}"},
@@ -166,24 +119,48 @@ class StructureDetail(StructureItem):
     atoms: dict[str, Any]
 
 
-class ReferenceUpload(BaseModel):
-    """Known structures in the text of a file."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    name: str = Field(min_length=1, max_length=200, pattern=r"^\P{Cc}*$", examples=["antifluorite"])
-    source: str = Field("", max_length=1000, pattern=r"^\P{Cc}*$", description="Where they come from, e.g. a citation.")
-    format: Format
-    content: StrictStr = Field(min_length=1, description="Text of the file.")
-
-
 class ModelItem(BaseModel):
-    """A model: what it knows, how large it is, how it was trained."""
+    """A model: what it knows, what it learned from, how well."""
 
     name: str
+    fingerprint: str | None = Field(description="Short hash of card and weights; null where the weights are missing.")
+    boundary: Literal["crystal", "molecule"] = Field(
+        description="What it was trained on; for any other boundary it extrapolates."
+    )
     elements: list[str]
-    potential: dict[str, Any]
-    training: dict[str, Any]
+    energy_kind: EnergyKind = Field(
+        description="What ranks its structures: `pseudo` energies, without unit, or `formation` energies, eV/atom."
+    )
+    data: str = Field(description="What it was trained on, in words.")
+    scores: dict[str, Any] = Field(description="Of the last epoch.")
+    potential: dict[str, Any] = Field(description="Hyper-parameters of the potential.")
+    links: dict[str, str]
+
+    @classmethod
+    def of(cls, card: ModelCard, fingerprint: str | None) -> Self:
+        """The answer for a model."""
+        told = {
+            "fingerprint": fingerprint,
+            "boundary": card.boundary,
+            "elements": list(card.elements),
+            "energy_kind": card.energy_kind,
+            "data": str(card.training.get("source", "")),
+            "scores": card.training.get("scores", {}),
+            "recipe": card.training.get("spec", {}),
+            "links": {"self": f"/models/{card.name}"},
+        }
+        return cls.model_validate({**asdict(card), **told})
+
+
+class ModelDetail(ModelItem):
+    """A model with all that is on record."""
+
+    formation: dict[str, Any] | None = Field(
+        description="Hyper-parameters of the second potential, which estimates formation energies; null without one."
+    )
+    reference_energies: dict[str, float] = Field(description="End members of its hulls, per atom, of `energy_kind`.")
+    recipe: dict[str, Any] = Field(description="The training run: noise, loss, epochs, seed.")
+    training: dict[str, Any] = Field(description="The record of the training: data, steps, curves.")
 
 
 class JobPage(BaseModel):

@@ -4,26 +4,29 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from rm_engine.errors import InputError
-from rm_engine.files import Format, from_json, write_structure
-from rm_engine.spec import parse_formula
+from rm_engine.spec import StartKind, parse_formula
 from rm_engine.spec.limits import MAX_ELEMENTS
 from rm_engine.units import ATOMIC_NUMBERS
-from service.api.negotiation import MEDIA_TYPES, choose_format
+from service.api.exports import respond_with_file
+from service.api.negotiation import CRYSTAL_FORMATS, MEDIA_TYPES, MOLECULE_FORMATS, StructureFormat, choose_format
 from service.api.paging import decode_cursor, next_path, page_size, refuse_cursor
 from service.api.schemas import StructureDetail, StructureItem, StructurePage
 from service.api.services import Use
 from service.domain import NotFoundError
 from service.domain.ids import JOB_ID_PATTERN, is_structure_id
-from service.domain.views import StructureOrder, StructureQuery, StructureView
+from service.domain.views import StructureOrder, StructureQuery
 from service.settings import Settings
 
 router = APIRouter(prefix="/structures", tags=["structures"])
 
-_FILE_NAMES: Final[dict[Format, str]] = {"cif": "{}.cif", "poscar": "POSCAR-{}", "extxyz": "{}.extxyz"}
+
+_PASSED_ON: Final = {
+    "job", "model", "start", "smiles", "passes_checks", "converged", "unique", "matched", "energy_above_hull_max",
+}  # fmt: skip
 
 
 class StructureFilters(BaseModel):
@@ -39,9 +42,22 @@ class StructureFilters(BaseModel):
     converged: bool | None = None
     unique: bool | None = Field(None, description="First of its kind in its job, or a duplicate.")
     matched: bool | None = Field(None, description="The same as a known structure, or not.")
-    energy_above_hull_max: float | None = Field(None, allow_inf_nan=False)
-    hull: bool | None = Field(None, description="On the pseudo hull of its chemical system and model, or above.")
-    sort: Literal["energy", "-energy", "energy_above_hull", "-energy_above_hull", "created", "-created"] = "-created"
+    start: StartKind | None = Field(None, description="Kind of start that it was relaxed from.")
+    smiles: str | None = Field(
+        None,
+        pattern=r"^\P{Cc}{1,500}$",
+        description="Exactly this canonical SMILES, as `molecule.smiles` gives it (percent-encoded: `#` ends a URL).",
+        examples=["CCO"],
+    )
+    passes_checks: bool | None = Field(None, description="Molecules that pass all their checks, or that do not.")
+    energy_above_hull_max: float | None = Field(
+        None, allow_inf_nan=False, description="Per atom, of each model's `energy_kind`."
+    )
+    hull: bool | None = Field(None, description="On the hull of its chemical system and model, or above.")
+    sort: Literal["energy", "-energy", "energy_above_hull", "-energy_above_hull", "created", "-created"] = Field(
+        "-created",
+        description="`energy` is the one that `energy_kind` names. No two models compare, so filter by `model`.",
+    )
     limit: int | None = Field(None, ge=1)
     cursor: str | None = None
 
@@ -52,7 +68,7 @@ class StructureFilters(BaseModel):
             InputError: a formula, an element, the length of the page or the cursor is not one.
         """
         return StructureQuery(
-            **self.model_dump(include={"job", "model", "converged", "unique", "matched", "energy_above_hull_max"}),
+            **self.model_dump(include=_PASSED_ON),
             reduced_formula=None if self.composition is None else parse_formula(self.composition).reduced,
             chemsys=None if self.chemsys is None else "-".join(_parse_elements(self.chemsys, "-", "chemsys")),
             elements=() if self.elements is None else _parse_elements(self.elements, ",", "elements"),
@@ -88,32 +104,24 @@ def list_structures(request: Request, services: Use, filters: Annotated[Structur
 @router.get(
     "/{structure_id}",
     response_model=StructureDetail,
-    responses={200: {"content": {media_type: {} for media_type in MEDIA_TYPES if media_type != "application/json"}}},
+    responses={200: {"content": {MEDIA_TYPES[format_]: {} for format_ in MEDIA_TYPES if format_ != "json"}}},
 )
 def get_structure(
     structure_id: str,
     request: Request,
     services: Use,
-    format: Annotated[Literal["json", "cif", "poscar", "extxyz"] | None, Query()] = None,  # noqa: A002  the field's name
+    format: Annotated[StructureFormat | None, Query()] = None,  # noqa: A002  the field's name
 ) -> Any:  # noqa: ANN401  the model, or a response of its own
-    """A structure with its atoms: JSON, CIF, POSCAR or extended XYZ, by ``format`` or ``Accept``."""
+    """A structure with its atoms, by ``format`` or ``Accept``: JSON or extended XYZ; crystals also as CIF or POSCAR,
+    molecules also as SDF, with bonds where they could be perceived, or plain XYZ.
+    """
     if not is_structure_id(structure_id):
         raise NotFoundError("structure", structure_id)
-    chosen = format or choose_format(request.headers.get("accept", "*/*"))
     with services.store.reading() as tx:
         view = tx.structure_views.get(structure_id)
-    if chosen == "json":
-        return StructureDetail.of(view)
-    return _as_file(view, chosen)
-
-
-def _as_file(view: StructureView, format_: Format) -> Response:
-    atoms = from_json(view.atoms or {})
-    atoms.info = {"id": view.id, "model": view.model, "pseudo_energy_per_atom": view.pseudo_energy_per_atom}
-    media_type = next(name for name, known in MEDIA_TYPES.items() if known == format_)
-    name = _FILE_NAMES[format_].format(view.id)
-    headers = {"Content-Disposition": f'inline; filename="{name}"', "Vary": "Accept"}
-    return Response(write_structure(atoms, format_), headers=headers, media_type=media_type)
+    offered = MOLECULE_FORMATS if view.is_molecule else CRYSTAL_FORMATS
+    chosen = format or choose_format(request.headers.get("accept", "*/*"), offered)
+    return StructureDetail.of(view) if chosen == "json" else respond_with_file(view, chosen)
 
 
 def _parse_elements(text: str, separator: str, field: str) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from service.domain.chunks import (
     Progress,
 )
 from service.domain.errors import BusyError, JobFinishedError, NotFoundError, ServiceError, StoreUnavailableError
+from service.domain.molecules import MoleculeRecord
 from service.domain.references import Reference
 from service.domain.states import ChunkKind, ChunkState, JobState, LeaseStatus
 
@@ -30,6 +31,7 @@ __all__ = [
     "JobStructure",
     "LeaseStatus",
     "Match",
+    "MoleculeRecord",
     "NotFoundError",
     "Progress",
     "Reference",

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from rm_engine.spec import GenerationSpec
+from service.domain.molecules import MoleculeRecord
 from service.domain.states import ChunkKind
 
 AtomsJson = Mapping[str, Any]
@@ -26,6 +28,8 @@ class Claim:
         spec: the job's run.
         start: first sample of the chunk.
         stop: one past its last sample.
+        submitted_at: when the job was submitted: what was not known by then takes no part in it, so that a repeated
+            chunk gives the same structures.
     """
 
     chunk_id: str
@@ -35,6 +39,7 @@ class Claim:
     spec: GenerationSpec
     start: int
     stop: int
+    submitted_at: datetime
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,22 +70,39 @@ class GeneratedRecord:
     Attributes:
         sample: index of the sample in its job.
         atoms: the relaxed structure.
+        model_fingerprint: which weights made it, see :func:`rm_engine.spec.read_fingerprint`.
+        start: kind of the start it was relaxed from, see :class:`rm_engine.search.GeneratedStructure`.
+        start_origin: what that start was made of, e.g. the id of a reference; None for a random one.
         pseudo_energy_per_atom: pseudo energy per atom, in the units of the job's model.
+        formation_energy_per_atom: the model's estimate, eV/atom; None where it gives none.
         converged: whether the relaxation converged.
         n_steps: relaxation steps it took.
         space_group_number: 1 to 230, None for what is no crystal.
         space_group_symbol: Hermann-Mauguin symbol, None for what is no crystal.
         matches: known structures it is the same as, best first.
+        molecule: what its examination found, None for what is no molecule.
     """
 
     sample: int
     atoms: AtomsJson
+    model_fingerprint: str
+    start: str
+    start_origin: str | None = None
     pseudo_energy_per_atom: float
+    formation_energy_per_atom: float | None = None
     converged: bool
     n_steps: int
     space_group_number: int | None = None
     space_group_symbol: str | None = None
     matches: tuple[Match, ...] = ()
+    molecule: MoleculeRecord | None = None
+
+    @property
+    def ranking_energy(self) -> float:
+        """What structures are sorted and hulls are made by: the formation energy where there is one."""
+        if self.formation_energy_per_atom is not None:
+            return self.formation_energy_per_atom
+        return self.pseudo_energy_per_atom
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,22 +126,22 @@ class JobStructure:
 
 @dataclass(frozen=True, kw_only=True)
 class HullEntry:
-    """A point of a pseudo hull: formula of a crystal, and its pseudo energy per atom."""
+    """A point of a hull: formula of a crystal, and the energy per atom that its model ranks it by."""
 
     structure_id: str
     formula: str
-    pseudo_energy_per_atom: float
+    ranking_energy: float
 
 
 @dataclass(frozen=True, kw_only=True)
 class HullSystem:
-    """The crystals of one model that decide the pseudo hull of one chemical system.
+    """The crystals of one model that decide the hull of one chemical system.
 
     Attributes:
         chemsys: the system, e.g. ``Li-S``.
         members: converged crystals with all of its elements: those whose distances to the hull are asked for.
-        subsystems: the lowest crystal of each composition with only some of its elements. The model's own elemental
-            energies are not among them.
+        subsystems: the lowest crystal of each composition with only some of its elements. The model's own energies of
+            the elements are not among them.
     """
 
     chemsys: str

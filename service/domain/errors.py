@@ -8,7 +8,7 @@ class ServiceError(Exception):
 
 
 class NotFoundError(ServiceError):
-    """There is no job, structure or reference of that id.
+    """There is no job, structure, reference or model of that id.
 
     Attributes:
         kind: what was looked for, e.g. ``job``.

@@ -8,7 +8,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
+from rm_engine.spec.card import EnergyKind
 from service.domain.chunks import AtomsJson
+from service.domain.molecules import MoleculeRecord
 from service.domain.states import JobState
 
 Item = TypeVar("Item")
@@ -91,17 +93,25 @@ class MatchView:
 
 @dataclass(frozen=True, kw_only=True)
 class StructureView:
-    """A structure, without its atoms in lists. ``duplicate_of`` is None for the first of its kind."""
+    """A structure, without its atoms in lists; see :class:`service.domain.GeneratedRecord` for what was recorded.
+
+    Energies are of the model of that name and fingerprint.
+    """
 
     id: str
     job_id: str
     sample: int
     model: str
+    model_fingerprint: str | None
+    start: str
+    start_origin: str | None
     formula: str
     reduced_formula: str
     chemsys: str
     n_atoms: int
     pseudo_energy_per_atom: float
+    formation_energy_per_atom: float | None
+    ranking_energy: float
     energy_above_hull: float | None
     converged: bool
     n_steps: int
@@ -110,11 +120,22 @@ class StructureView:
     representative_id: str | None
     created_at: datetime
     matches: tuple[MatchView, ...] = ()
+    molecule: MoleculeRecord | None = None
     atoms: AtomsJson | None = None
 
     @property
+    def is_molecule(self) -> bool:
+        """Whether nothing of it is periodic; asked of a view with atoms."""
+        return self.atoms is not None and not any(self.atoms["periodic"])
+
+    @property
+    def energy_kind(self) -> EnergyKind:
+        """Which energy the model ranks by: orders by energy and distances to the hull are of this kind."""
+        return "pseudo" if self.formation_energy_per_atom is None else "formation"
+
+    @property
     def duplicate_of(self) -> str | None:
-        """Id of the structure that this one is a duplicate of."""
+        """Id of the structure that this one is a duplicate of; None for the first of its kind."""
         return None if self.representative_id == self.id else self.representative_id
 
 
@@ -149,11 +170,14 @@ class StructureQuery:
         elements: at least these elements.
         job: id of the job.
         model: name of the model.
+        start: kind of the start.
+        smiles: canonical SMILES, as stored.
+        passes_checks: a molecule that passes all its checks, or one that does not.
         converged: whether the relaxation converged.
         unique: no duplicates (or only duplicates); structures not analysed yet are neither.
         matched: the same as a known structure, or not.
-        energy_above_hull_max: largest pseudo energy above the hull, per atom.
-        on_hull: on the pseudo hull of its chemical system, or above it.
+        energy_above_hull_max: largest energy above the hull, per atom.
+        on_hull: on the hull of its chemical system, or above it.
         order: what to sort by.
         descending: largest first.
         after: key of the last item of the page before.
@@ -165,6 +189,9 @@ class StructureQuery:
     elements: tuple[str, ...] = field(default=())
     job: str | None = None
     model: str | None = None
+    start: str | None = None
+    smiles: str | None = None
+    passes_checks: bool | None = None
     converged: bool | None = None
     unique: bool | None = None
     matched: bool | None = None

@@ -2,7 +2,7 @@
 
 from service.jobs.announcement import announce_due_chunks, list_due_chunks, mark_announced
 from service.jobs.lease import claim_chunk, fail_chunk, release_chunk, renew_lease
-from service.jobs.references import add_references, load_references, seed_known_crystals
+from service.jobs.references import add_references, load_prototypes, load_references, seed_known_crystals
 from service.jobs.results import load_hull_systems, load_job_structures, record_analysis, record_generated
 from service.jobs.submission import ChunkLimits, cancel_job, submit_job
 
@@ -16,6 +16,7 @@ __all__ = [
     "list_due_chunks",
     "load_hull_systems",
     "load_job_structures",
+    "load_prototypes",
     "load_references",
     "mark_announced",
     "record_analysis",

@@ -41,6 +41,7 @@ def claim_chunk(
             spec=job.spec,
             start=taken.start,
             stop=taken.stop,
+            submitted_at=job.created_at,
         )
         if taken.lost_attempts >= max_lost_attempts:
             samples = f"samples {taken.start} to {taken.stop - 1}"

@@ -7,10 +7,14 @@ from pathlib import Path
 from typing import Final
 
 from rm_engine.files import read_crystals, to_json
-from service.domain import Reference
+from service.domain import Claim, Reference
 from service.store import Store
 
 KNOWN_CRYSTALS: Final = Path(__file__).parent.parent / "data" / "known_crystals.json"
+MAX_PROTOTYPES: Final = 2000
+"""Known crystals that a job may start from; a large database holds some thousands of the commonest patterns."""
+_POINTS: Final = (1, 2, 3, 4)
+"""Lattice points of a conventional cell, as which a reference may be stored; starts are made of its primitive cell."""
 
 
 def add_references(store: Store, references: Iterable[Reference]) -> list[str]:
@@ -23,6 +27,19 @@ def load_references(store: Store, reduced_formulas: Collection[str]) -> list[Ref
     """The known structures of these reduced formulas (:attr:`rm_engine.spec.Formula.reduced`)."""
     with store.reading() as tx:
         return tx.references.of_formulas(reduced_formulas)
+
+
+def load_prototypes(store: Store, claim: Claim) -> list[Reference]:
+    """The known crystals into which the elements of a job's samples can be put, at most :data:`MAX_PROTOTYPES`.
+
+    They have the stoichiometry pattern of the composition, and their primitive cell may have as many atoms as one of
+    the samples. They were known when the job was submitted, and are the same for every chunk of it: so a sample starts
+    alike in whichever chunk and whenever it is run.
+    """
+    spec = claim.spec
+    sizes = {spec.formula.n_atoms * units * points for units in spec.choices_of_formula_units() for points in _POINTS}
+    with store.reading() as tx:
+        return tx.references.prototypes(spec.formula.anonymous, sizes, claim.submitted_at, MAX_PROTOTYPES)
 
 
 def seed_known_crystals(store: Store) -> list[str]:

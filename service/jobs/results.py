@@ -52,15 +52,16 @@ def load_job_structures(store: Store, claim: Claim) -> list[JobStructure]:
         return tx.structures.of_job(claim.job_id)
 
 
-def load_hull_systems(store: Store, claim: Claim) -> list[HullSystem]:
-    """The chemical systems whose pseudo hull the job may have changed: its own, and all stored ones that contain it.
+def load_hull_systems(store: Store, claim: Claim, fingerprint: str) -> list[HullSystem]:
+    """The chemical systems whose hull the job may have changed: its own, and all stored ones that contain it.
 
-    Only converged crystals of the job's model are in them. Empty for a job that makes no crystals.
+    Only converged crystals of the job's model are in them, made by weights of that fingerprint. Empty for a job that
+    makes no crystals.
     """
     if not claim.spec.is_crystal:
         return []
     with store.reading() as tx:
-        return tx.hulls.systems_above(claim.spec.formula.chemsys, claim.spec.model)
+        return tx.hulls.systems_above(claim.spec.formula.chemsys, claim.spec.model, fingerprint)
 
 
 def record_analysis(
@@ -72,7 +73,7 @@ def record_analysis(
         store: the database.
         claim: the claim on the analysis.
         duplicates: for each structure of the job, the one it is a duplicate of, or None for the first of its kind.
-        hull: pseudo energy above the hull per atom of every member of the hull systems. Structures are only ever added,
+        hull: energy above the hull per atom of every member of the hull systems. Structures are only ever added,
             so a hull only ever sinks: of two analyses that overlap the larger distance is right, and that one is kept.
 
     Returns:
@@ -102,7 +103,7 @@ def _check_complete(claim: Claim, records: Sequence[GeneratedRecord], failures: 
     if samples != list(range(claim.start, claim.stop)):
         raise ServiceError(f"Chunk {claim.chunk_id} is to record samples {claim.start} to {claim.stop - 1}, each once.")
     for record in records:
-        if not math.isfinite(record.pseudo_energy_per_atom):
+        if not (math.isfinite(record.pseudo_energy_per_atom) and math.isfinite(record.ranking_energy)):
             raise ServiceError(
                 f"Sample {record.sample} of job {claim.job_id} has no finite energy: record it as failed."
             )

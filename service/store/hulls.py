@@ -1,4 +1,4 @@
-"""The pseudo hulls: one per model and chemical system, of converged crystals only."""
+"""The hulls: one per model and chemical system, of converged crystals only."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
 
-from sqlalchemy import Connection, and_, bindparam, case, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, case, func, or_, select, update
 
 from service.domain import HullEntry, HullSystem
 from service.store.tables import chemical_system_elements, structures
@@ -18,13 +18,18 @@ class HullRepository:
 
     connection: Connection
 
-    def systems_above(self, chemsys: str, model: str) -> list[HullSystem]:
-        """The stored chemical systems that contain ``chemsys``, itself included, each with the crystals of its hull."""
-        systems = [self._load(name, model) for name in _names_containing(self.connection, chemsys)]
+    def systems_above(self, chemsys: str, model: str, fingerprint: str) -> list[HullSystem]:
+        """The stored chemical systems that contain ``chemsys``, itself included, each with the crystals of its hull.
+
+        Only crystals of the model of that name and fingerprint count: one that was trained again under the same name
+        is another.
+        """
+        of_model = and_(structures.c.model == model, structures.c.model_fingerprint == fingerprint)
+        systems = [self._load(name, of_model) for name in _names_containing(self.connection, chemsys)]
         return [system for system in systems if system.members]
 
     def raise_distances(self, distances: Mapping[str, float], job_id: str) -> None:
-        """Store pseudo energies above the hull per atom, where they are larger than what is stored.
+        """Store energies above the hull per atom, where they are larger than what is stored.
 
         In the order of ids, and with every row of the analysed job ``job_id``, even where nothing changes: so all rows
         are locked in one order, and two analyses that touch the same ones cannot deadlock.
@@ -39,18 +44,18 @@ class HullRepository:
             larger = case((is_larger, bindparam("distance")), else_=distance)
             self.connection.execute(statement.values(energy_above_hull=larger), rows)
 
-    def _load(self, chemsys: str, model: str) -> HullSystem:
+    def _load(self, chemsys: str, of_model: ColumnElement[bool]) -> HullSystem:
         columns = structures.c
-        on_hull = and_(columns.model == model, columns.is_crystal, columns.converged)
-        query = select(columns.id, columns.formula, columns.pseudo_energy_per_atom)
+        on_hull = and_(of_model, columns.is_crystal, columns.converged)
+        query = select(columns.id, columns.formula, columns.ranking_energy)
         order = func.row_number().over(
-            partition_by=columns.reduced_formula, order_by=(columns.pseudo_energy_per_atom, columns.id)
+            partition_by=columns.reduced_formula, order_by=(columns.ranking_energy, columns.id)
         )
         ranked = query.add_columns(order.label("place")).where(on_hull, columns.chemsys.in_(_proper_subsets(chemsys)))
         lowest = ranked.subquery()
         members = self.connection.execute(query.where(on_hull, columns.chemsys == chemsys).order_by(columns.id))
         subsystems = self.connection.execute(
-            select(lowest.c.id, lowest.c.formula, lowest.c.pseudo_energy_per_atom).where(lowest.c.place == 1)
+            select(lowest.c.id, lowest.c.formula, lowest.c.ranking_energy).where(lowest.c.place == 1)
         )
         return HullSystem(
             chemsys=chemsys,
@@ -60,7 +65,7 @@ class HullRepository:
 
 
 def _entry(structure_id: str, formula: str, energy: float) -> HullEntry:
-    return HullEntry(structure_id=structure_id, formula=formula, pseudo_energy_per_atom=energy)
+    return HullEntry(structure_id=structure_id, formula=formula, ranking_energy=energy)
 
 
 def _names_containing(connection: Connection, chemsys: str) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import Connection, select, update
 
@@ -21,6 +22,7 @@ class StoredJob:
     id: str
     state: JobState
     spec: GenerationSpec
+    created_at: datetime
 
 
 @dataclass(frozen=True)
@@ -57,12 +59,14 @@ class JobRepository:
     def lock_of_chunk(self, chunk_id: str) -> StoredJob | None:
         """Lock the job of a chunk; None where there is no such chunk."""
         row = self.connection.execute(
-            select(jobs.c.id, jobs.c.state, jobs.c.spec)
+            select(jobs.c.id, jobs.c.state, jobs.c.spec, jobs.c.created_at)
             .join(chunks, chunks.c.job_id == jobs.c.id)
             .where(chunks.c.id == chunk_id)
             .with_for_update(of=jobs)
         ).one_or_none()
-        return None if row is None else StoredJob(row.id, row.state, GenerationSpec.from_json(row.spec))
+        if row is None:
+            return None
+        return StoredJob(row.id, row.state, GenerationSpec.from_json(row.spec), row.created_at)
 
     def start(self, job_id: str) -> None:
         """A worker has taken the first chunk."""

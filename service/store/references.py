@@ -38,6 +38,28 @@ class ReferenceRepository:
         )
         return [Reference(**row) for row in self.connection.execute(query).mappings()]
 
+    def prototypes(
+        self, anonymous_formula: str, sizes: Collection[int], known_before: datetime, limit: int
+    ) -> list[Reference]:
+        """Known crystals of a stoichiometry pattern, in the order of their ids, which is no order of anything else.
+
+        Args:
+            anonymous_formula: the pattern, :attr:`rm_engine.spec.Formula.anonymous`.
+            sizes: numbers of atoms in the cell that are wanted.
+            known_before: only references that were added before.
+            limit: at most so many.
+        """
+        columns = references.c
+        is_crystal = (columns.atoms["periodic", axis].as_boolean() for axis in range(3))
+        query = (
+            select(columns.name, columns.atoms, columns.source)
+            .where(columns.anonymous_formula == anonymous_formula, columns.n_atoms.in_(sizes))
+            .where(columns.created_at < known_before, *is_crystal)
+            .order_by(columns.id)
+            .limit(limit)
+        )
+        return [Reference(**row) for row in self.connection.execute(query).mappings()]
+
     def titles(self, names: Collection[str]) -> set[tuple[str, str]]:
         """(name, source) of the references of these names."""
         query = select(references.c.name, references.c.source).where(references.c.name.in_(names))
@@ -52,6 +74,7 @@ def _row(item: Reference, now: datetime) -> dict[str, Any]:
         "source": item.source,
         "formula": str(formula),
         "reduced_formula": formula.reduced,
+        "anonymous_formula": formula.anonymous,
         "chemsys": formula.chemsys,
         "n_atoms": formula.n_atoms,
         "atoms": dict(item.atoms),

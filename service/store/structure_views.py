@@ -22,20 +22,21 @@ from sqlalchemy import (
     tuple_,
 )
 
-from service.domain import NotFoundError
+from service.domain import MoleculeRecord, NotFoundError
 from service.domain.views import MatchView, Page, StructureOrder, StructureQuery, StructureView
 from service.store.tables import chemical_system_elements, matches, references, structures
 
 ON_HULL: Final = 1e-6
-"""Pseudo energy above the hull per atom up to which a structure lies on it."""
+"""Energy above the hull per atom up to which a structure lies on it."""
 
+_MOLECULE_COLUMNS: Final = ("smiles", "passes_checks", "molecule")
 _VIEW_COLUMNS: Final = [
     structures.c[name]
-    for name in StructureView.__dataclass_fields__
+    for name in dict.fromkeys((*StructureView.__dataclass_fields__, *_MOLECULE_COLUMNS))
     if name not in ("matches", "atoms")
 ]  # fmt: skip
 _ORDER_COLUMNS: Final[dict[StructureOrder, Column[Any]]] = {
-    StructureOrder.ENERGY: structures.c.pseudo_energy_per_atom,
+    StructureOrder.ENERGY: structures.c.ranking_energy,
     StructureOrder.ENERGY_ABOVE_HULL: structures.c.energy_above_hull,
     StructureOrder.CREATED: structures.c.id,
 }
@@ -73,7 +74,7 @@ class StructureViews:
 
     def _views(self, rows: Sequence[RowMapping]) -> list[StructureView]:
         found = self._matches([row["id"] for row in rows])
-        return [StructureView(**row, matches=tuple(found[row["id"]])) for row in rows]
+        return [_view(row, found[row["id"]]) for row in rows]
 
     def _matches(self, ids: Sequence[str]) -> dict[str, list[MatchView]]:
         query = (
@@ -88,6 +89,13 @@ class StructureViews:
         return found
 
 
+def _view(row: RowMapping, found: Sequence[MatchView]) -> StructureView:
+    columns = dict(row)
+    smiles, passes, examined = (columns.pop(name) for name in _MOLECULE_COLUMNS)
+    molecule = examined and MoleculeRecord(smiles=smiles, passes_checks=passes, **examined)
+    return StructureView(**columns, matches=tuple(found), molecule=molecule)
+
+
 def _filters(query: StructureQuery) -> Iterator[ColumnElement[bool]]:
     columns = structures.c
     for column, value in (
@@ -95,11 +103,14 @@ def _filters(query: StructureQuery) -> Iterator[ColumnElement[bool]]:
         (columns.chemsys, query.chemsys),
         (columns.job_id, query.job),
         (columns.model, query.model),
+        (columns.start, query.start),
+        (columns.smiles, query.smiles),
     ):
         if value is not None:
             yield column == value
-    if query.converged is not None:
-        yield columns.converged.is_(query.converged)
+    for flag, wanted in ((columns.converged, query.converged), (columns.passes_checks, query.passes_checks)):
+        if wanted is not None:
+            yield flag.is_(wanted)
     if query.elements:
         yield columns.chemsys.in_(_systems_with(query.elements))
     if query.unique is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -72,21 +72,30 @@ class StructureRepository:
 
 def _row(claim: Claim, record: GeneratedRecord, now: datetime) -> dict[str, Any]:
     formula = claim.spec.formula_of(record.sample)
+    molecule = None if record.molecule is None else asdict(record.molecule)
     return {
         "id": structure_id_of(claim.job_id, record.sample),
         "job_id": claim.job_id,
         "sample": record.sample,
         "model": claim.spec.model,
+        "model_fingerprint": record.model_fingerprint,
+        "start": record.start,
+        "start_origin": record.start_origin,
         "formula": str(formula),
         "reduced_formula": formula.reduced,
         "chemsys": formula.chemsys,
         "n_atoms": formula.n_atoms,
         "is_crystal": claim.spec.is_crystal,
         "pseudo_energy_per_atom": record.pseudo_energy_per_atom,
+        "formation_energy_per_atom": record.formation_energy_per_atom,
+        "ranking_energy": record.ranking_energy,
         "converged": record.converged,
         "n_steps": record.n_steps,
         "space_group_number": record.space_group_number,
         "space_group_symbol": record.space_group_symbol,
+        "smiles": molecule and molecule.pop("smiles"),
+        "passes_checks": molecule and molecule.pop("passes_checks"),
+        "molecule": molecule,
         "atoms": dict(record.atoms),
         "created_at": now,
     }

@@ -1,4 +1,4 @@
-"""The tables. Times are UTC, energies are pseudo energies per atom of the named model, ids sort by time."""
+"""The tables. Times are UTC, energies are per atom and of the named model, ids sort by time."""
 
 from __future__ import annotations
 
@@ -72,6 +72,9 @@ def _state(kind: type[StrEnum], name: str) -> Enum:
     )
 
 
+OPTIONAL_JSON = JSON(none_as_null=True)
+
+
 def _required(name: str, kind: TypeEngine[Any] | type[TypeEngine[Any]], *items: SchemaItem) -> Column[Any]:
     return Column(name, kind, *items, nullable=False)
 
@@ -124,26 +127,35 @@ structures = Table(
     _required("job_id", ID, ForeignKey("jobs.id")),
     _required("sample", Integer),
     _required("model", Text),
+    Column("model_fingerprint", Text),  # null where it was not recorded: such structures share no hull with others
+    _required("start", Text),
+    Column("start_origin", Text),
     _required("formula", Text),
     _required("reduced_formula", Text),
     _required("chemsys", Text),
     _required("n_atoms", Integer),
     _required("is_crystal", Boolean),
     _required("pseudo_energy_per_atom", Double),
+    Column("formation_energy_per_atom", Double),  # eV/atom; null where the model estimates none
+    _required("ranking_energy", Double),  # the formation energy, else the pseudo energy: orders and hulls are of this
     Column("energy_above_hull", Double),  # null until analysed, and for what is no converged crystal
     _required("converged", Boolean),
     _required("n_steps", Integer),
     Column("space_group_number", Integer),
     Column("space_group_symbol", Text),
     Column("representative_id", ID, ForeignKey("structures.id")),  # null until analysed, its own id when it is unique
+    Column("smiles", Text),  # null for what is no molecule, and where no bonds could be perceived
+    Column("passes_checks", Boolean),  # null for what is no molecule
+    Column("molecule", OPTIONAL_JSON),  # the rest of a MoleculeRecord
     _required("atoms", JSON),
     _required("created_at", UtcDateTime),
     UniqueConstraint("job_id", "sample"),
     Index(None, "chemsys", "model", "energy_above_hull"),
-    Index(None, "reduced_formula", "pseudo_energy_per_atom", "id"),
-    Index(None, "model", "pseudo_energy_per_atom", "id"),
-    Index(None, "pseudo_energy_per_atom", "id"),
+    Index(None, "reduced_formula", "ranking_energy", "id"),
+    Index(None, "model", "ranking_energy", "id"),
+    Index(None, "ranking_energy", "id"),
     Index(None, "energy_above_hull", "id"),
+    Index(None, "smiles", "id"),
 )
 
 chemical_system_elements = Table(
@@ -170,11 +182,13 @@ references = Table(
     _required("source", Text),
     _required("formula", Text),
     _required("reduced_formula", Text),
+    _required("anonymous_formula", Text),
     _required("chemsys", Text),
     _required("n_atoms", Integer),
     _required("atoms", JSON),
     _required("created_at", UtcDateTime),
     Index(None, "reduced_formula"),
+    Index(None, "anonymous_formula", "n_atoms"),
 )
 
 matches = Table(

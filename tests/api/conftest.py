@@ -29,7 +29,7 @@ CARD = ModelCard(
     ),
     volumes={"Li": 15.0, "P": 20.0, "S": 20.0},
     reference_energies={"Li": -1.0},
-    training={"data": "none"},
+    training={"source": "a box of toys"},
 )
 
 

@@ -74,6 +74,7 @@ def test_the_documentation_is_complete(client: TestClient) -> None:
     paths = client.get("/openapi.json").json()["paths"]
     assert set(paths) == {
         "/generate", "/jobs", "/jobs/{job_id}", "/structures", "/structures/{structure_id}", "/references", "/models",
+        "/models/{name}",
         "/health/live", "/health/ready",
     }  # fmt: skip
     for operations in paths.values():

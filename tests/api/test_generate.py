@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from service.api.schemas import GenerateRequest
+from rm_engine.spec import ModelCard
+from rm_engine.spec.generation import DEFAULT_MODEL, DEFAULT_MOLECULE_MODEL
+from service.api.requests import GenerateRequest
 from service.jobs import claim_chunk, list_due_chunks
 from service.main import create_app
 from service.settings import Settings
@@ -42,6 +45,17 @@ def test_a_seed_is_drawn_and_reported(client: TestClient) -> None:
     assert len(seeds) == 3
 
 
+@pytest.mark.parametrize(("boundary", "model"), [("crystal", DEFAULT_MODEL), ("molecule", DEFAULT_MOLECULE_MODEL)])
+def test_a_run_without_a_model_gets_the_one_for_its_boundary(
+    client: TestClient, settings: Settings, boundary: str, model: str
+) -> None:
+    folder = settings.model_directories[0]
+    card = ModelCard.from_json((folder / "toy.json").read_text())
+    (folder / f"{model}.json").write_text(replace(card, name=model).to_json())
+    response = client.post("/generate", json={"composition": "LiS2", "boundary": boundary})
+    assert response.json()["spec"]["model"] == model
+
+
 @pytest.mark.parametrize(
     ("fields", "expected"),
     [
@@ -54,6 +68,8 @@ def test_a_seed_is_drawn_and_reported(client: TestClient) -> None:
         ),
         ({"cell": [[4, 0, 0], [0, 4, 0], [0, 0, 4]], "fixed_cell": True}, {"fixed_cell": True}),
         ({"volume_per_atom": [15, 25]}, {"volume_per_atom": [15, 25]}),
+        ({"starts": {"wyckoff": 2, "random": 1}}, {"starts": {"references": 0, "wyckoff": 2, "random": 1}}),
+        ({"starts": None}, {"starts": None}),
         ({"min_distance": 1.5, "fmax": 0.05, "max_steps": 10, "match": False}, {"min_distance": 1.5, "match": False}),
     ],
 )
@@ -95,6 +111,13 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
     ({"fmax": 0}, "out_of_range", "fmax"),
     ({"fmax": 1e999}, "invalid_value", "fmax"),
     ({"max_steps": 10**9}, "out_of_range", "max_steps"),
+    ({"starts": {"random": -1}}, "out_of_range", "starts"),
+    ({"starts": {"random": 1001}}, "out_of_range", "starts"),
+    ({"starts": {"random": 1e999}}, "invalid_value", "starts"),
+    ({"starts": {"random": 0}}, "out_of_range", "starts"),
+    ({"starts": {}}, "out_of_range", "starts"),
+    ({"starts": {"guess": 1}}, "unknown_field", "starts"),
+    ({"starts": {"references": 1}, "boundary": "molecule"}, "conflicting_fields", "starts"),
     ({"compositon": "LiS2"}, "unknown_field", "compositon"),
 ]
 

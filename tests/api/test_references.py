@@ -9,7 +9,6 @@ from rm_engine.errors import InputError
 from rm_engine.files import from_json, write_structure
 from service.jobs import load_references, seed_known_crystals
 from service.sandbox import Sandbox
-from service.settings import Settings
 from service.store import Store
 
 POSCAR = """lithium sulphide
@@ -108,12 +107,6 @@ def test_what_takes_too_long_or_too_much_memory_breaks_off() -> None:
     for sandbox in (Sandbox(seconds=0.05, memory_bytes=2**31), Sandbox(seconds=20, memory_bytes=2**25)):
         with pytest.raises(InputError, match="too much time or memory"):
             sandbox.parse(POSCAR, "poscar")
-
-
-def test_models_are_listed_with_what_they_know(client: TestClient, settings: Settings) -> None:
-    items = {item["name"]: item for item in client.get("/models").json()["items"]}
-    assert items["toy"]["elements"] == ["Li", "P", "S"]
-    assert items["toy"]["potential"]["cutoff"] == 4.0
 
 
 def test_more_uploads_at_once_than_places_are_told_to_come_back(client: TestClient) -> None:

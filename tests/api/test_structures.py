@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from ase.io import read
-from databases import CUBE, lis2, run_job
+from databases import CUBE, FINGERPRINT, lis2, run_job
 from fastapi.testclient import TestClient
 
 from rm_engine.spec import GenerationSpec
@@ -34,7 +34,14 @@ def jobs(store: Store) -> dict[str, str]:
         "Li2S": run_job(store, GenerationSpec(composition="Li4S2", model="toy", **one), [-2.0]),
         "LiPS": run_job(store, GenerationSpec(composition="LiPS", model="toy", **one), [-4.0]),
         "unconverged": run_job(store, GenerationSpec(composition="LiP", model="toy", **one), [-9.0], converged=False),
-        "other": run_job(store, GenerationSpec(composition="LiS2", model="other", **one), [-8.0]),
+        "other": run_job(
+            store,
+            GenerationSpec(composition="LiS2", model="other", **one),
+            [-8.0],
+            formation_energy_per_atom=-0.5,
+            start="wyckoff",
+            start_origin="225 a c",
+        ),
     }
 
 
@@ -46,33 +53,46 @@ def listed(client: TestClient, query: str) -> list[float]:
 
 
 FILTERS: list[tuple[str, list[float]]] = [
-    ("sort=energy", [-9, -8, -4, -3, -3, -2, -1]),
-    ("sort=-energy", [-1, -2, -3, -3, -4, -8, -9]),
+    ("sort=energy", [-9, -4, -3, -3, -2, -1, -8]),  # the formation energy of the one with -8 is -0.5
+    ("sort=-energy", [-8, -1, -2, -3, -3, -4, -9]),
     ("sort=created", [-1, -3, -3, -2, -4, -9, -8]),
     ("", [-8, -9, -4, -2, -3, -3, -1]),
     ("sort=energy_above_hull&unique=true&model=toy", [-3, -4, -2, -1, -9]),
-    ("sort=energy&composition=Li3S6", [-8, -3, -3, -1]),
+    ("sort=energy&composition=Li3S6", [-3, -3, -1, -8]),
     ("sort=energy&composition=Li2S", [-2]),
     ("sort=energy&chemsys=S-Li&model=toy", [-3, -3, -2, -1]),
     ("sort=energy&elements=S,P", [-4]),
-    ("sort=energy&elements=Li", [-9, -8, -4, -3, -3, -2, -1]),
+    ("sort=energy&elements=Li", [-9, -4, -3, -3, -2, -1, -8]),
     ("sort=energy&model=other", [-8]),
     ("sort=energy&converged=false", [-9]),
     ("sort=energy&unique=false", [-3]),
     ("sort=energy&unique=true&composition=LiS2&model=toy", [-3, -1]),
     ("matched=true", [-3]),
     ("sort=energy&matched=false&model=toy", [-9, -4, -3, -2, -1]),
-    ("sort=energy&energy_above_hull_max=1.5", [-8, -4, -3, -3, -2]),
-    ("sort=energy&hull=true", [-8, -4, -3, -3]),
+    ("sort=energy&energy_above_hull_max=1.5", [-4, -3, -3, -2, -8]),
+    ("sort=energy&hull=true", [-4, -3, -3, -8]),
     ("sort=energy&hull=true&unique=true&chemsys=Li-S&model=toy", [-3]),
     ("sort=energy&hull=false", [-2, -1]),
     ("elements=O", []),
+    ("start=wyckoff", [-8]),
+    ("start=references", []),
+    ("smiles=CCO", []),
+    ("passes_checks=false", []),
 ]
 
 
 def test_filters_and_orders(client: TestClient, jobs: dict[str, str]) -> None:
     for query, energies in FILTERS:
         assert listed(client, query) == energies, query
+
+
+def test_energies_say_their_kind_and_structures_their_start(client: TestClient, jobs: dict[str, str]) -> None:
+    (item,) = client.get("/structures?model=other").json()["items"]
+    assert (item["energy_kind"], item["formation_energy_per_atom"]) == ("formation", -0.5)
+    assert (item["start"], item["start_origin"]) == ("wyckoff", "225 a c")
+    exported = client.get(item["links"]["self"], params={"format": "extxyz"}).text
+    for told in ("energy_kind=formation", "formation_energy_per_atom=-0.5", "model=other"):
+        assert told in exported
 
 
 def test_a_job_lists_its_own(client: TestClient, jobs: dict[str, str]) -> None:
@@ -89,7 +109,13 @@ def test_an_item_tells_everything(client: TestClient, jobs: dict[str, str]) -> N
         "chemsys": "Li-S",
         "n_atoms": 3,
         "pseudo_energy_per_atom": -3.0,
+        "formation_energy_per_atom": None,
+        "energy_kind": "pseudo",
         "energy_above_hull": 0.0,
+        "start": "random",
+        "start_origin": None,
+        "molecule": None,
+        "model_fingerprint": FINGERPRINT,
         "space_group": {"number": 225, "symbol": "Fm-3m"},
         "converged": True,
         "model": "toy",
@@ -141,6 +167,10 @@ REFUSED = [
     ("elements=%00", "unknown_element", "elements"),
     ("job=1", "invalid_value", "job"),
     ("model=%00", "invalid_value", "model"),
+    ("smiles=%00", "invalid_value", "smiles"),
+    ("smiles=", "invalid_value", "smiles"),
+    ("start=guess", "invalid_value", "start"),
+    ("passes_checks=perhaps", "invalid_value", "passes_checks"),
     ("converged=perhaps", "invalid_value", "converged"),
     ("energy_above_hull_max=nan", "invalid_value", "energy_above_hull_max"),
     ("sort=colour", "invalid_value", "sort"),
@@ -207,18 +237,6 @@ def test_what_nobody_can_have(client: TestClient, jobs: dict[str, str]) -> None:
         assert (response.status_code, response.json()["code"]) == (406, "not_acceptable"), accept
     response = client.get(path, params={"format": "pdb"})
     assert (response.status_code, response.json()["errors"][0]["field"]) == (422, "format")
-
-
-def test_a_molecule_has_no_cif(client: TestClient, store: Store) -> None:
-    spec = GenerationSpec(composition="LiS2", n=1, periodic=(False, False, False), model="toy")
-    molecule = {**CUBE, "cell": [[0.0] * 3] * 3, "periodic": [False] * 3}
-    job_id = run_job(store, spec, [-1.0], atoms=molecule, space_group_number=None, space_group_symbol=None)
-    path = f"/structures/{job_id}-00000"
-    assert client.get(path).json()["space_group"] is None
-    assert client.get(path).json()["energy_above_hull"] is None
-    assert client.get(path, params={"format": "extxyz"}).status_code == 200
-    response = client.get(path, params={"format": "cif"})
-    assert (response.status_code, response.json()["code"]) == (422, "no_cell")
 
 
 @pytest.mark.parametrize("structure_id", ["0" * 26 + "-00000", "nonsense", "%00"])

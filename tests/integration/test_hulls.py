@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from databases import lis2, record, run_job
+from databases import FINGERPRINT, lis2, record, run_job
 
 from rm_engine.spec import GenerationSpec
 from service.domain import HullSystem
@@ -33,11 +33,11 @@ def systems_of(store: Store, spec: GenerationSpec, energies: list[float]) -> tup
     (chunk_id,) = list_due_chunks(store, job_id=job_id)
     claim = claim_chunk(store, chunk_id, "w", 60)
     assert claim is not None
-    return job_id, {system.chemsys: system for system in load_hull_systems(store, claim)}
+    return job_id, {system.chemsys: system for system in load_hull_systems(store, claim, FINGERPRINT)}
 
 
 def energies(entries: tuple[object, ...]) -> list[tuple[str, float]]:
-    return sorted((entry.formula, entry.pseudo_energy_per_atom) for entry in entries)  # type: ignore[attr-defined]
+    return sorted((entry.formula, entry.ranking_energy) for entry in entries)  # type: ignore[attr-defined]
 
 
 def test_a_job_changes_its_own_hull_and_those_of_larger_systems(store: Store) -> None:
@@ -57,6 +57,23 @@ def test_a_job_changes_its_own_hull_and_those_of_larger_systems(store: Store) ->
     assert energies(systems["Li-S"].subsystems) == [("Li4", -1.5)]
     assert energies(systems["Li-P-S"].members) == [("LiPS", -2.0)]
     assert energies(systems["Li-P-S"].subsystems) == [("Li4", -1.5), ("LiP", -2.5), ("LiS2", -4.0), ("P", -1.0)]
+
+
+def test_models_of_one_name_share_a_hull_only_with_the_same_weights(store: Store) -> None:
+    run_job(store, one("LiS"), [-5.0], model_fingerprint="other")
+    run_job(store, one("Li"), [-1.0], model_fingerprint="other")
+    _, systems = systems_of(store, lis2(1), [-3.0])
+    assert energies(systems["Li-S"].members) == [("LiS2", -3.0)]
+    assert systems["Li-S"].subsystems == ()
+
+
+def test_hulls_are_of_the_energy_that_ranks(store: Store) -> None:
+    run_job(store, one("Li2"), [-1.0], formation_energy_per_atom=0.0)
+    run_job(store, one("Li4"), [-2.0], formation_energy_per_atom=0.1)
+    run_job(store, one("LiS"), [-9.0], formation_energy_per_atom=-0.7)
+    _, systems = systems_of(store, lis2(1), [-3.0])
+    assert ("LiS", -0.7) in energies(systems["Li-S"].members)
+    assert energies(systems["Li-S"].subsystems) == [("Li2", 0.0)]
 
 
 def test_jobs_without_crystals_change_no_hull(store: Store) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 from databases import CUBE, claim_next, lis2, record, run_job, state_of
@@ -33,6 +33,7 @@ from service.jobs import (
     claim_chunk,
     fail_chunk,
     list_due_chunks,
+    load_prototypes,
     load_references,
     mark_announced,
     record_analysis,
@@ -42,6 +43,7 @@ from service.jobs import (
     seed_known_crystals,
     submit_job,
 )
+from service.jobs import references as reference_jobs
 from service.store import Store
 from service.store.engine import read_clock
 from service.store.tables import chunks
@@ -278,6 +280,47 @@ def test_known_crystals_are_there_from_the_start(store: Store) -> None:
     seed_known_crystals(store)
     antifluorite = load_references(store, ["Li2S"])
     assert [len(reference.atoms["numbers"]) for reference in antifluorite] == [3]
+
+
+PEROVSKITE = {
+    "numbers": [19, 30, 9, 9, 9],
+    "positions": [[0.0, 0.0, 0.0], [2.0, 2.0, 2.0], [2.0, 2.0, 0.0], [2.0, 0.0, 2.0], [0.0, 2.0, 2.0]],
+    "cell": [[4.0, 0.0, 0.0], [0.0, 4.0, 0.0], [0.0, 0.0, 4.0]],
+    "periodic": [True, True, True],
+}
+
+
+def test_prototypes_have_the_pattern_and_the_size_and_were_known_before_the_job(store: Store) -> None:
+    """A chunk that is run again finds the same, whatever was added meanwhile."""
+
+    def of_size(numbers: list[int], **fields: Any) -> Reference:
+        positions = [[0.1 * k, 0.0, 0.0] for k in range(len(numbers))]
+        return Reference(name="known", atoms={**PEROVSKITE, "numbers": numbers, "positions": positions, **fields})
+
+    known = of_size([19, 30, 9, 9, 9])
+    conventional = of_size([19, 30, 9, 9, 9] * 2)
+    unfit = [
+        of_size([19, 30, 9, 9]),
+        of_size([19, 30, 9, 9, 9] * 5),
+        of_size([12, 22, 8, 8, 8], periodic=[False, False, False]),
+    ]
+    add_references(store, [known, conventional, *unfit])
+    submit_job(store, lis2(1, composition="CaTiO3"))
+    claim = claim_next(store)
+    expected = sorted([known, conventional], key=lambda reference: reference.id)
+    assert load_prototypes(store, claim) == expected
+    add_references(store, [of_size([56, 22, 8, 8, 8])])
+    assert load_prototypes(store, claim) == expected
+    submit_job(store, lis2(2, composition="CaTiO3", formula_units=(1, 5)))
+    assert len(load_prototypes(store, claim_next(store))) == 4
+
+
+def test_prototypes_are_bounded(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reference_jobs, "MAX_PROTOTYPES", 2)
+    cells = ([[length, 0.0, 0.0], [0.0, 4.0, 0.0], [0.0, 0.0, 4.0]] for length in (4.0, 4.1, 4.2))
+    ids = add_references(store, [Reference(name="known", atoms={**PEROVSKITE, "cell": cell}) for cell in cells])
+    submit_job(store, lis2(1, composition="CaTiO3"))
+    assert [found.id for found in load_prototypes(store, claim_next(store))] == sorted(ids)[:2]
 
 
 def test_matches_are_stored_with_their_structure(store: Store) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from stacks import Stack
 
-from rm_engine.spec import GenerationSpec
+from rm_engine.spec import GenerationSpec, StartMix, read_card
+from rm_engine.spec.card import SHIPPED_MODELS
 from service.domain import ChunkState, HullEntry, HullSystem, JobState, Progress
 from service.domain.ids import chunk_id_of
 from service.jobs import cancel_job, seed_known_crystals
@@ -50,6 +53,62 @@ def test_a_job_is_generated_matched_and_analysed(stack: Stack, runner: ChunkRunn
     )
     converged = [structure for structure in structures if structure.converged]
     assert all(structure.energy_above_hull is not None for structure in converged)
+
+
+def test_starts_from_known_crystals_name_them_and_are_the_same_again(stack: Stack, runner: ChunkRunner) -> None:
+    """What a start was made from shows beside what came of it: a match with the same reference is no discovery."""
+    seed_known_crystals(stack.store)
+    spec = replace(SPEC, starts=StartMix(references=1))
+    first, again = (stack.submit(spec, chunk_size=size) for size in (4, 1))
+    for job_id in (first, again):
+        run_all(stack, runner, job_id)
+    structures = sorted(stack.structures(first), key=lambda structure: structure.sample)
+    repeated = sorted(stack.structures(again), key=lambda structure: structure.sample)
+    assert {structure.start for structure in structures} == {"references"}
+    assert [s.start_origin for s in structures] == [s.start_origin for s in repeated]
+    assert any(match.reference == s.start_origin for s in structures for match in s.matches)
+
+
+def test_without_references_the_search_is_blind(stack: Stack, runner: ChunkRunner) -> None:
+    seed_known_crystals(stack.store)
+    job_id = stack.submit(replace(SPEC, starts=StartMix(random=1)), chunk_size=4)
+    run_all(stack, runner, job_id)
+    assert {(s.start, s.start_origin) for s in stack.structures(job_id)} == {("random", None)}
+
+
+def test_molecules_are_examined(stack: Stack, runner: ChunkRunner) -> None:
+    job_id = stack.submit(replace(SPEC, periodic=(False, False, False)), chunk_size=4)
+    run_all(stack, runner, job_id)
+    structures = stack.structures(job_id)
+    assert len(structures) == SPEC.n
+    for structure in structures:
+        assert structure.molecule is not None
+        assert "sanitization" in structure.molecule.checks
+        assert structure.molecule.passes_checks is all(structure.molecule.checks.values())
+        assert (structure.energy_above_hull, structure.space_group_number) == (None, None)
+
+
+def test_what_new_weights_make_has_a_hull_of_its_own(stack: Stack, tmp_path: Path) -> None:
+    """The same name, other weights: neither's energies touch the other's distances."""
+    settings = stack.settings.model_copy(update={"models_dir": tmp_path})
+    for name in ("json", "safetensors"):
+        shutil.copy(SHIPPED_MODELS / f"diamond.{name}", tmp_path)
+    jobs, fingerprints = [], []
+    with closing(ChunkRunner(settings)) as runner:
+        for shift in (0.0, 100.0):
+            card = read_card(tmp_path / "diamond.json")
+            moved = replace(card, reference_energies={"C": card.reference_energies["C"] - shift})
+            (tmp_path / "diamond.json").write_text(moved.to_json())
+            job_id = stack.submit(SPEC, chunk_size=4)
+            run_all(stack, runner, job_id)
+            structures = [structure for structure in stack.structures(job_id) if structure.converged]
+            assert all((structure.energy_above_hull or 0) >= shift for structure in structures)
+            jobs.append(job_id)
+            fingerprints.append({structure.model_fingerprint for structure in structures})
+        before = [s for s in stack.structures(jobs[0]) if s.converged]
+    assert all((structure.energy_above_hull or 0) < 50 for structure in before)
+    assert [len(found) for found in fingerprints] == [1, 1]
+    assert fingerprints[0] != fingerprints[1]
 
 
 def test_a_chunk_runs_once_however_often_it_is_announced(stack: Stack, runner: ChunkRunner) -> None:
@@ -116,8 +175,8 @@ def test_a_cancelled_job_stops_in_the_middle_of_a_chunk(stack: Stack, runner: Ch
 
 
 def test_a_system_with_an_element_of_unknown_energy_has_no_hull() -> None:
-    compound = HullEntry(structure_id="a", formula="Li2S", pseudo_energy_per_atom=-1.0)
-    elemental = HullEntry(structure_id="b", formula="S4", pseudo_energy_per_atom=0.5)
+    compound = HullEntry(structure_id="a", formula="Li2S", ranking_energy=-1.0)
+    elemental = HullEntry(structure_id="b", formula="S4", ranking_energy=0.5)
     system = HullSystem(chemsys="Li-S", members=(compound,), subsystems=())
     assert measure_hulls([system], {"Li": 0.0}) == {}
     completed = HullSystem(chemsys="Li-S", members=(compound,), subsystems=(elemental,))

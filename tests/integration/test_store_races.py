@@ -6,7 +6,7 @@ import random
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 
-from databases import lis2, record, state_of
+from databases import FINGERPRINT, lis2, record, state_of
 from sqlalchemy import func, select
 
 from service.domain import ChunkKind, Claim, JobFinishedError, JobState, LeaseStatus, Progress
@@ -75,7 +75,7 @@ def run(store: Store, claim: Claim, generator: random.Random) -> None:
         record_generated(store, claim, [record(k, generator.random()) for k in range(claim.start, claim.stop)])
     else:
         found = {structure.id: None for structure in load_job_structures(store, claim)}
-        systems = load_hull_systems(store, claim)
+        systems = load_hull_systems(store, claim, FINGERPRINT)
         members = [member.structure_id for system in systems for member in system.members]
         generator.shuffle(members)
         record_analysis(store, claim, found, dict.fromkeys(members, generator.random()))

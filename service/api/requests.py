@@ -1,0 +1,122 @@
+"""What requests look like."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
+
+from rm_engine.files import Format
+from rm_engine.spec import GenerationSpec, StartMix
+from rm_engine.spec.generation import CRYSTAL, MOLECULE
+from rm_engine.spec.limits import MAX_ATOMS, MAX_SAMPLES, MAX_SEED, MAX_STEPS
+
+Number = Annotated[float, Field(allow_inf_nan=False)]
+Vector = tuple[Number, Number, Number]
+Share = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)]
+Units = Annotated[StrictInt, Field(ge=1, le=MAX_ATOMS)]
+
+
+class PartlyPeriodic(BaseModel):
+    """Which cell vectors are periodic; needs a cell."""
+
+    model_config = ConfigDict(extra="forbid")
+    periodic: tuple[StrictBool, StrictBool, StrictBool]
+
+
+class StartShares(BaseModel):
+    """Shares of the kinds of start; only their ratios count."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    references: Share = Field(0, description="Elements put into known crystals of the same stoichiometry pattern.")
+    wyckoff: Share = Field(0, description="Atoms on the Wyckoff positions that crystals of the pattern use.")
+    random: Share = Field(0, description="Atoms anywhere in a random cell.")
+
+
+class GenerateRequest(BaseModel):
+    """What to generate. Only ``composition`` is required."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {"composition": "LiS2", "n": 30},
+                {"composition": "Li2S", "n": 20, "formula_units": [1, 4], "seed": 1},
+                {"composition": "C2H6O", "n": 50, "boundary": "molecule"},
+                {"composition": "CoSb", "n": 30, "starts": {"wyckoff": 1, "random": 1}},
+            ]
+        },
+    )
+
+    composition: StrictStr = Field(description="Formula, reduced or not.", examples=["LiS2"])
+    n: StrictInt = Field(30, ge=1, le=MAX_SAMPLES, description="Number of structures.")
+    formula_units: Units | tuple[Units, Units] | None = Field(
+        None,
+        description="How many times the formula as written goes into a cell: a number, or [lowest, highest], which the "
+        "structures take in turn. By default several that keep the cell at or below 20 atoms.",
+    )
+    boundary: Literal["crystal", "molecule"] | PartlyPeriodic = Field("crystal", description="Boundary conditions.")
+    volume_per_atom: tuple[Number, Number] | None = Field(
+        None, description="[lowest, highest] volume per atom of the random starts, Å³; the model's own by default."
+    )
+    cell: tuple[Vector, Vector, Vector] | None = Field(None, description="Starting cell, a vector per row, Å.")
+    fixed_cell: StrictBool = Field(False, description="Keep the cell as it is.")
+    min_distance: Number | None = Field(None, description="Least distance between two atoms of a start, Å.")
+    starts: StartShares | None = Field(
+        None,
+        description="What the structures are relaxed from, in which shares; the usual mix if left out. Known crystals "
+        "are those added before the job. Without `references` the search is blind.",
+        examples=[{"references": 2, "wyckoff": 1, "random": 1}],
+    )
+    model: StrictStr | None = Field(
+        None, description="Name of the model, see GET /models. By default one for crystals or one for molecules."
+    )
+    seed: StrictInt | None = Field(
+        None, ge=0, le=MAX_SEED, description="Same seed, same structures; random if left out."
+    )
+    fmax: Number = Field(0.01, description="Converged when no force is larger, pseudo units.")
+    max_steps: StrictInt = Field(
+        2000, ge=1, le=MAX_STEPS, description="Most relaxation steps, after up to 100 at fixed volume."
+    )
+    match: StrictBool = Field(True, description="Compare the results with the known structures.")
+
+    def to_spec(self) -> GenerationSpec:
+        """The run asked for, with a seed drawn where none was given.
+
+        Raises:
+            InputError: a value is out of its bounds.
+        """
+        given = self.model_dump(exclude={"boundary", "formula_units", "seed", "starts"}, exclude_none=True)
+        return GenerationSpec(
+            **given,
+            formula_units=self._formula_units(),
+            periodic=self._periodic(),
+            starts=None if self.starts is None else StartMix(**self.starts.model_dump()),
+            seed=secrets.randbelow(MAX_SEED) if self.seed is None else self.seed,
+        )
+
+    def _formula_units(self) -> tuple[int, ...] | None:
+        if self.formula_units is None:
+            return None
+        if isinstance(self.formula_units, int):
+            return (self.formula_units,)
+        low, high = self.formula_units
+        return tuple(range(low, high + 1))
+
+    def _periodic(self) -> tuple[bool, bool, bool]:
+        if isinstance(self.boundary, PartlyPeriodic):
+            return self.boundary.periodic
+        return CRYSTAL if self.boundary == "crystal" else MOLECULE
+
+
+class ReferenceUpload(BaseModel):
+    """Known structures in the text of a file."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(min_length=1, max_length=200, pattern=r"^\P{Cc}*$", examples=["antifluorite"])
+    source: str = Field("", max_length=1000, pattern=r"^\P{Cc}*$", description="Where they come from, e.g. a citation.")
+    format: Format
+    content: StrictStr = Field(min_length=1, description="Text of the file.")
