@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 import torch
 from safetensors import SafetensorError
@@ -16,7 +17,10 @@ from torch import Tensor
 from rm_engine.checkpoint.model import Model
 from rm_engine.errors import CheckpointError, ModelNotFoundError
 from rm_engine.potential import CACE
-from rm_engine.spec import find_model, read_card
+from rm_engine.spec import PotentialConfig, find_model, read_card
+
+FORMATION: Final = "formation/"
+"""Prefix of the weights of the potential that estimates formation energies."""
 
 
 def load_model(
@@ -36,10 +40,17 @@ def load_model(
     is_path = isinstance(name_or_path, Path) or name_or_path.endswith(".json")
     path = Path(name_or_path) if is_path else find_model(str(name_or_path), directories)
     card = read_card(path)
-    potential = CACE(card.potential)
-    load_weights(potential, path.with_suffix(".safetensors"))
+    weights_path = path.with_suffix(".safetensors")
+    weights = read_tensors(weights_path)
     target = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    return Model(card, potential.to(target).eval().requires_grad_(False), target)
+
+    def build(config: PotentialConfig, prefix: str) -> CACE:
+        potential = CACE(config)
+        copy_parameters(potential, _of_part(weights, prefix), weights_path)
+        return potential.to(target).eval().requires_grad_(False)
+
+    formation = None if card.formation is None else build(card.formation, FORMATION)
+    return Model(card, build(card.potential, ""), target, formation)
 
 
 def save_model(model: Model, directory: Path) -> Path:
@@ -49,20 +60,22 @@ def save_model(model: Model, directory: Path) -> Path:
     """
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / f"{model.card.name}.json"
-    weights = {name: value.detach().float().cpu().contiguous() for name, value in model.potential.named_parameters()}
+    parts = {"": model.potential, **({} if model.formation is None else {FORMATION: model.formation})}
+    weights = {
+        f"{prefix}{name}": value.detach().float().cpu().contiguous()
+        for prefix, potential in parts.items()
+        for name, value in potential.named_parameters()
+    }
     replace_file(path.with_suffix(".safetensors"), save(weights))
     replace_file(path, model.card.to_json().encode())
     return path
 
 
-def load_weights(potential: CACE, path: Path) -> None:
-    """Copy weights from a safetensors file into a potential.
-
-    Raises:
-        ModelNotFoundError: the file is not there.
-        CheckpointError: names or shapes are not the potential's.
-    """
-    copy_parameters(potential, read_tensors(path), path)
+def _of_part(weights: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The weights of one potential: those whose names begin with the prefix, or with no other potential's."""
+    if prefix:
+        return {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
+    return {name: value for name, value in weights.items() if not name.startswith(FORMATION)}
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:

@@ -1,6 +1,6 @@
 """The CACE potential: radial and angular basis, invariants, readout; energy, forces and stress."""
 
 from rm_engine.potential.cace import CACE
-from rm_engine.potential.evaluation import Response, evaluate
+from rm_engine.potential.evaluation import Response, estimate_energies, evaluate
 
-__all__ = ["CACE", "Response", "evaluate"]
+__all__ = ["CACE", "Response", "estimate_energies", "evaluate"]

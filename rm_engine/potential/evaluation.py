@@ -43,8 +43,7 @@ def evaluate(
         bare: leave out the repulsive core, which is not learned (training).
         differentiable: keep the graph, so that the answer can be differentiated by the parameters (training).
     """
-    vectors = neighbors.displacements(batch, far=2 * potential.config.cutoff)
-    neighbor_numbers = batch.numbers.index_select(0, neighbors.index.flatten()).view_as(neighbors.index)
+    neighbor_numbers, vectors = _edges(potential, batch, neighbors)
     differentiate = _energies_with_graph if differentiable else _energies_by_hand
     atomic, gradient = differentiate(potential, batch.numbers, neighbor_numbers, vectors)
     config = potential.config
@@ -64,6 +63,20 @@ def evaluate(
     volumes = torch.where(batch.is_crystal, batch.volumes, torch.inf)
     stresses = (virial + virial.transpose(1, 2)) / (2 * volumes[:, None, None])
     return Response(energies, forces, stresses)
+
+
+def estimate_energies(potential: CACE, batch: StructureBatch, neighbors: NeighborList) -> Tensor:
+    """(n_structures,) energies without the repulsive core, differentiable by the parameters where gradients are on.
+
+    Arguments as in :func:`evaluate`.
+    """
+    return batch.sum_over_atoms(potential(batch.numbers, *_edges(potential, batch, neighbors)))
+
+
+def _edges(potential: CACE, batch: StructureBatch, neighbors: NeighborList) -> tuple[Tensor, Tensor]:
+    """Atomic numbers of the neighbours (n_atoms, n_neighbors) and the vectors to them (n_atoms, 3, n_neighbors)."""
+    vectors = neighbors.displacements(batch, far=2 * potential.config.cutoff)
+    return batch.numbers.index_select(0, neighbors.index.flatten()).view_as(neighbors.index), vectors
 
 
 def _energies_with_graph(

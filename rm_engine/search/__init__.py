@@ -2,14 +2,15 @@
 
 from rm_engine.search.generation import generate, generate_samples
 from rm_engine.search.result import GeneratedStructure, GenerationResult, Progress, SampleFailure
-from rm_engine.search.start import draw_start
+from rm_engine.search.starts import Start, Starts
 
 __all__ = [
     "GeneratedStructure",
     "GenerationResult",
     "Progress",
     "SampleFailure",
-    "draw_start",
+    "Start",
+    "Starts",
     "generate",
     "generate_samples",
 ]

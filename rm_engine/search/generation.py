@@ -15,7 +15,8 @@ from rm_engine.errors import SearchError
 from rm_engine.relax import CellFreedom, RelaxationConfig, RelaxationResult, relax
 from rm_engine.search.result import GeneratedStructure, GenerationResult, Progress, SampleFailure
 from rm_engine.search.separation import has_fused_atoms
-from rm_engine.search.start import draw_start
+from rm_engine.search.starts import Start, Starts
+from rm_engine.search.substitution import Reference
 from rm_engine.spec import GenerationSpec
 from rm_engine.structure import StructureBatch, reduce_cell
 
@@ -37,16 +38,19 @@ def generate(  # the options are checked by GenerationSpec
     n: int = 30,
     seed: int = 0,
     *,
+    references: Sequence[Reference | Atoms] = (),
     on_progress: OnProgress | None = None,
     **options: Any,  # noqa: ANN401
 ) -> list[GeneratedStructure]:
-    """Propose structures for a composition, lowest pseudo energy per atom first.
+    """Propose structures for a composition, lowest energy per atom first (see
+    :attr:`GeneratedStructure.ranking_energy`).
 
     Args:
         model: from :func:`rm_engine.load_model`.
         composition: formula as written, e.g. ``LiS2``.
         n: number of structures.
         seed: the same seed gives the same structures.
+        references: known structures, with keys or without, into which elements are substituted for starts.
         on_progress: called every few relaxation steps.
         options: other fields of :class:`rm_engine.spec.GenerationSpec`; ``formula_units`` may be a single number.
 
@@ -63,14 +67,20 @@ def generate(  # the options are checked by GenerationSpec
         formula_units=(units,) if isinstance(units, int) else units,
         **options,
     )
-    result = generate_samples(model, spec, range(n), on_progress=on_progress)
+    known = [item if isinstance(item, tuple) else (str(row), item) for row, item in enumerate(references)]
+    result = generate_samples(model, spec, range(n), references=known, on_progress=on_progress)
     if not result.structures:
         raise SearchError(f"None of {n} samples of {composition} gave a structure: {result.failures[0].reason}")
-    return sorted(result.structures, key=lambda structure: structure.pseudo_energy_per_atom)
+    return sorted(result.structures, key=lambda structure: structure.ranking_energy)
 
 
 def generate_samples(
-    model: Model, spec: GenerationSpec, samples: Sequence[int], *, on_progress: OnProgress | None = None
+    model: Model,
+    spec: GenerationSpec,
+    samples: Sequence[int],
+    *,
+    references: Sequence[Reference] = (),
+    on_progress: OnProgress | None = None,
 ) -> GenerationResult:
     """Generate some samples of a run.
 
@@ -80,13 +90,15 @@ def generate_samples(
         model: the model.
         spec: the run; ``spec.n`` and ``spec.match`` do not matter here.
         samples: which samples.
+        references: key and structure of what is known; some starts substitute into those of the same stoichiometry
+            pattern.
         on_progress: called every few relaxation steps; what it raises ends the run.
 
     Raises:
         InputError: the model does not know an element.
     """
     spec.check_against(model.card)
-    search = _Search(model, spec, samples, on_progress)
+    search = _Search(model, spec, samples, Starts(spec, model.card, references), on_progress)
     for attempt in range(_MAX_ATTEMPTS):
         search.try_pending(attempt)
     return search.result()
@@ -96,10 +108,16 @@ class _Search:
     """The samples found so far, and those that still need a start."""
 
     def __init__(
-        self, model: Model, spec: GenerationSpec, samples: Sequence[int], on_progress: OnProgress | None
+        self,
+        model: Model,
+        spec: GenerationSpec,
+        samples: Sequence[int],
+        starts: Starts,
+        on_progress: OnProgress | None,
     ) -> None:
         self._model = model
         self._spec = spec
+        self._starts = starts
         self._on_progress = on_progress
         self._n_samples = len(samples)
         self._found: dict[int, GeneratedStructure] = {}
@@ -110,11 +128,11 @@ class _Search:
         """Draw and relax one start for each sample that has no structure yet."""
         starts = list(self._draw_starts(attempt))
         for group in _split(starts):
-            relaxed = _relax_starts(self._model, self._spec, [atoms for _, atoms in group], self._report)
-            for (sample, _), atoms, outcome in zip(
-                group, relaxed.structures.to_atoms(), _outcomes(relaxed), strict=True
+            relaxed = _relax_starts(self._model, self._spec, [start.atoms for _, start in group], self._report)
+            for (sample, start), atoms, outcome in zip(
+                group, relaxed.structures.to_atoms(), _outcomes(self._model, relaxed), strict=True
             ):
-                self._take(sample, atoms, outcome)
+                self._take(sample, start, atoms, outcome)
 
     def result(self) -> GenerationResult:
         """Everything, in the order of the samples."""
@@ -123,19 +141,19 @@ class _Search:
             [SampleFailure(sample, reason) for sample, reason in self._pending.items()],
         )
 
-    def _draw_starts(self, attempt: int) -> Iterator[tuple[int, Atoms]]:
+    def _draw_starts(self, attempt: int) -> Iterator[tuple[int, Start]]:
         for sample in self._pending:
             try:
-                yield sample, draw_start(self._spec, self._model.card, sample, attempt)
+                yield sample, self._starts.draw(sample, attempt)
             except SearchError as error:
                 self._pending[sample] = str(error)
 
-    def _take(self, sample: int, atoms: Atoms, outcome: _Outcome) -> None:
+    def _take(self, sample: int, start: Start, atoms: Atoms, outcome: _Outcome) -> None:
         """Keep a relaxed structure, or note why not."""
         reason = outcome.reason
         if reason is None:
             atoms = standardize(atoms)
-            if has_fused_atoms(atoms.numbers, atoms.positions, atoms.cell.complete().array, tuple(atoms.pbc)):
+            if has_fused_atoms(atoms):
                 reason = "two atoms fused"
         if reason is not None:
             self._pending[sample] = reason
@@ -147,6 +165,9 @@ class _Search:
             pseudo_energy_per_atom=outcome.energy / len(atoms),
             converged=outcome.converged,
             n_steps=outcome.n_steps,
+            start=start.kind,
+            start_origin=start.origin,
+            formation_energy_per_atom=outcome.formation_energy_per_atom,
         )
 
     def _report(self, n_done: int, n_steps: int) -> None:
@@ -161,10 +182,18 @@ class _Outcome(NamedTuple):
     converged: bool
     n_steps: int
     reason: str | None
+    formation_energy_per_atom: float | None
 
 
-def _outcomes(relaxed: RelaxationResult) -> Iterator[_Outcome]:
-    rows = (relaxed.energies.tolist(), relaxed.converged.tolist(), relaxed.n_steps.tolist(), relaxed.reasons)
+def _outcomes(model: Model, relaxed: RelaxationResult) -> Iterator[_Outcome]:
+    estimates = model.estimate_formation_energies(relaxed.structures)
+    rows = (
+        relaxed.energies.tolist(),
+        relaxed.converged.tolist(),
+        relaxed.n_steps.tolist(),
+        relaxed.reasons,
+        [None] * relaxed.structures.n_structures if estimates is None else estimates.tolist(),
+    )
     return (_Outcome(*row) for row in zip(*rows, strict=True))
 
 
@@ -187,16 +216,16 @@ def standardize(atoms: Atoms) -> Atoms:
     return atoms
 
 
-def _split(starts: Sequence[tuple[int, Atoms]]) -> Iterator[list[tuple[int, Atoms]]]:
+def _split(starts: Sequence[tuple[int, Start]]) -> Iterator[list[tuple[int, Start]]]:
     """Groups of starts that are relaxed together."""
-    group: list[tuple[int, Atoms]] = []
+    group: list[tuple[int, Start]] = []
     n_atoms = 0
     for start in starts:
-        if group and n_atoms + len(start[1]) > _ATOMS_PER_BATCH:
+        if group and n_atoms + len(start[1].atoms) > _ATOMS_PER_BATCH:
             yield group
             group, n_atoms = [], 0
         group.append(start)
-        n_atoms += len(start[1])
+        n_atoms += len(start[1].atoms)
     if group:
         yield group
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
+from ase import Atoms
 from ase.data import covalent_radii
 from numpy.typing import NDArray
 
@@ -39,16 +40,21 @@ def lattice_points(cell: NDArray[np.float64], periodic: tuple[bool, bool, bool],
     return np.asarray(steps[order] @ cell)
 
 
-def has_fused_atoms(
-    numbers: NDArray[np.int64],
-    positions: NDArray[np.float64],
-    cell: NDArray[np.float64],
-    periodic: tuple[bool, bool, bool],
-) -> bool:
-    """Whether two atoms lie closer than any real pair; positions are Cartesian (n_atoms, 3) and inside the cell."""
-    least = least_distances(numbers, None, FUSED)
-    points = lattice_points(cell, periodic, float(least.max()))
-    vectors = positions[None, :, None] - positions[:, None, None] + points
-    distances = np.linalg.norm(vectors, axis=-1)
-    distances[np.arange(len(numbers)), np.arange(len(numbers)), 0] = np.inf
-    return bool((distances < least[:, :, None]).any())
+def closest_contact(atoms: Atoms, least: Distances) -> float:
+    """The smallest ratio of a distance between two atoms, images included, to what it should be at least.
+
+    Args:
+        atoms: with positions inside the cell, if there is one.
+        least: (n_atoms, n_atoms) least distances, Å.
+    """
+    n_atoms = len(atoms)
+    points = lattice_points(atoms.cell.complete().array, tuple(atoms.pbc.tolist()), float(least.max()))
+    positions = atoms.positions
+    distances = np.linalg.norm(positions[None, :, None] - positions[:, None, None] + points, axis=-1)
+    distances[np.arange(n_atoms), np.arange(n_atoms), 0] = np.inf
+    return float((distances.min(axis=2) / least).min())
+
+
+def has_fused_atoms(atoms: Atoms) -> bool:
+    """Whether two atoms lie closer than any real pair; positions are inside the cell."""
+    return closest_contact(atoms, least_distances(atoms.numbers, None, FUSED)) < 1

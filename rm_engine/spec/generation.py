@@ -121,6 +121,13 @@ class GenerationSpec:
         choices = self.choices_of_formula_units()
         return self.formula * choices[sample % len(choices)]
 
+    def turn_of(self, sample: int) -> int:
+        """How many samples before this one have the same formula."""
+        choices = self.choices_of_formula_units()
+        cycles, place = divmod(sample, len(choices))
+        units = choices[place]
+        return cycles * choices.count(units) + choices[:place].count(units)
+
     def check_against(self, card: ModelCard) -> None:
         """Raise :class:`InputError` where the model cannot answer this request.
 

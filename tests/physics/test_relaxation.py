@@ -16,7 +16,7 @@ from potentials import respond_to
 from rm_engine.checkpoint import Model, load_model
 from rm_engine.potential import CACE
 from rm_engine.relax import GuardConfig, RelaxationConfig, RelaxationResult, relax
-from rm_engine.search import draw_start
+from rm_engine.search import Starts
 from rm_engine.spec import GenerationSpec
 from rm_engine.structure import StructureBatch, cell_heights
 
@@ -41,7 +41,7 @@ def diamond() -> Model:
 def starts_of(model: Model, n: int = 3, **options: object) -> list[Atoms]:
     composition = {"diamond": "C2", "mp20": "LiS"}[model.card.name]
     spec = GenerationSpec(composition=composition, formula_units=(1, 2), model=model.card.name, seed=5, **options)
-    return [draw_start(spec, model.card, sample) for sample in range(n)]
+    return [Starts(spec, model.card).draw(sample).atoms for sample in range(n)]
 
 
 def batch_of(structures: list[Atoms]) -> StructureBatch:

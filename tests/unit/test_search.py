@@ -17,7 +17,7 @@ from potentials import random_structure
 import rm_engine
 from rm_engine.checkpoint import Model
 from rm_engine.errors import InputError, SearchError
-from rm_engine.search import GeneratedStructure, Progress, draw_start, generate_samples
+from rm_engine.search import GeneratedStructure, Progress, Starts, generate_samples
 from rm_engine.search.generation import standardize
 from rm_engine.search.separation import CONTACT, has_fused_atoms
 from rm_engine.spec import GenerationSpec, ModelCard
@@ -56,32 +56,32 @@ class TestStarts:
     @pytest.mark.parametrize("composition", ["LiS2", "KZnF3", "C", "H2O", "CsI"])
     def test_separations_hold_between_all_images(self, mp20: Model, composition: str) -> None:
         spec = GenerationSpec(composition=composition)
-        separations = [shortest_separation(draw_start(spec, mp20.card, sample)) for sample in range(12)]
+        separations = [shortest_separation(Starts(spec, mp20.card).draw(sample).atoms) for sample in range(12)]
         assert min(separations) > 0.97  # one tightening, where the first cells were too small
         assert np.median(separations) >= 1
 
     def test_the_distance_asked_for_holds(self, mp20: Model) -> None:
         spec = GenerationSpec(composition="Li2S", min_distance=2.2, volume_per_atom=(18, 20))
         for sample in range(8):
-            assert neighbor_list("d", draw_start(spec, mp20.card, sample), 6.0).min() >= 2.2
+            assert neighbor_list("d", Starts(spec, mp20.card).draw(sample).atoms, 6.0).min() >= 2.2
 
     def test_the_volume_asked_for_holds(self, mp20: Model) -> None:
         spec = GenerationSpec(composition="LiS2", volume_per_atom=(30, 33))
-        volumes = [a.get_volume() / len(a) for a in (draw_start(spec, mp20.card, sample) for sample in range(30))]
+        volumes = [a.get_volume() / len(a) for a in (Starts(spec, mp20.card).draw(sample).atoms for sample in range(30))]
         assert 30 <= min(volumes) < 30.5
         assert 32.5 < max(volumes) <= 33
 
     def test_the_regressed_volume_is_the_default(self, mp20: Model) -> None:
         spec = GenerationSpec(composition="LiS2")
         expected = (mp20.card.volumes["Li"] + 2 * mp20.card.volumes["S"]) / 3
-        ratios = [a.get_volume() / len(a) / expected for a in (draw_start(spec, mp20.card, k) for k in range(30))]
+        ratios = [a.get_volume() / len(a) / expected for a in (Starts(spec, mp20.card).draw(k).atoms for k in range(30))]
         assert 0.9 <= min(ratios) < 0.93
         assert 1.07 < max(ratios) <= 1.1
 
     def test_cells_are_reduced_and_right_handed(self, mp20: Model) -> None:
         spec = GenerationSpec(composition="LiS2")
         for sample in range(30):
-            cell = draw_start(spec, mp20.card, sample).cell
+            cell = Starts(spec, mp20.card).draw(sample).atoms.cell
             assert np.linalg.det(cell.array) > 0
             assert (np.abs(cell_to_cellpar(cell)[3:] - 90) <= 30.001).all()
 
@@ -92,7 +92,7 @@ class TestStarts:
             spec = GenerationSpec(composition="Ar", formula_units=(1, 8), **options)
             spec.check_against(card)
             for sample in range(2):
-                atoms = draw_start(spec, card, sample)
+                atoms = Starts(spec, card).draw(sample).atoms
                 assert len(atoms) == (1, 8)[sample]
                 assert atoms.get_volume() / len(atoms) > 2.5
 
@@ -100,7 +100,7 @@ class TestStarts:
         spec = GenerationSpec(composition="LiS2", formula_units=(8,), min_distance=3.0, volume_per_atom=(20, 20))
         spec.check_against(mp20.card)  # not impossible, only hopeless at random
         with pytest.raises(SearchError, match=r"24 atoms of LiS2 .* 3.00 Å.* min_distance"):
-            draw_start(spec, mp20.card, 0)
+            Starts(spec, mp20.card).draw(0).atoms
 
     def test_the_impossible_is_refused_at_once(self, mp20: Model) -> None:
         spec = GenerationSpec(composition="LiS2", min_distance=5.0, volume_per_atom=(10, 12))
@@ -118,14 +118,14 @@ class TestStarts:
     def test_a_given_cell_is_taken_as_it_is(self, mp20: Model) -> None:
         cell = ((4.0, 0.0, 0.0), (1.0, 5.0, 0.0), (0.0, 0.0, 18.0))
         spec = GenerationSpec(composition="C4", periodic=(True, True, False), cell=cell)
-        atoms = draw_start(spec, mp20.card, 0)
+        atoms = Starts(spec, mp20.card).draw(0).atoms
         assert atoms.pbc.tolist() == [True, True, False]
         np.testing.assert_array_equal(atoms.cell.array, cell)
         assert shortest_separation(atoms) > 0.97
 
     def test_formula_units_take_turns(self, mp20: Model) -> None:
         spec = GenerationSpec(composition="Li4S8", formula_units=(1, 2))
-        sizes = [len(draw_start(spec, mp20.card, sample)) for sample in range(4)]
+        sizes = [len(Starts(spec, mp20.card).draw(sample).atoms) for sample in range(4)]
         assert sizes == [12, 24, 12, 24]
         default = GenerationSpec(composition="Li4S8")
         assert len(draw_start(default, mp20.card, 3)) == 12
@@ -133,7 +133,7 @@ class TestStarts:
     def test_seed_sample_and_attempt_say_it_all(self, mp20: Model) -> None:
         spec = GenerationSpec(composition="LiS2")
         again = replace(spec, n=7, fmax=0.02)
-        start = draw_start(spec, mp20.card, 3)
+        start = Starts(spec, mp20.card).draw(3).atoms
         assert is_same(start, draw_start(again, mp20.card, 3))
         for other in ((replace(spec, seed=1), 3, 0), (spec, 16, 0), (spec, 3, 1)):
             assert not is_same(start, draw_start(other[0], mp20.card, *other[1:]))

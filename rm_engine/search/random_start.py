@@ -30,20 +30,18 @@ not.
 """
 
 
-def draw_start(spec: GenerationSpec, card: ModelCard, sample: int, attempt: int = 0) -> Atoms:
-    """The random start of one sample, the same for the same (job seed, sample, attempt).
+def draw_random(spec: GenerationSpec, card: ModelCard, formula: Formula, rng: np.random.Generator) -> Atoms:
+    """Atoms anywhere in a random cell.
 
     Args:
         spec: the run.
         card: the model's card, for the volume.
-        sample: number of the sample.
-        attempt: how many starts of this sample were set aside before.
+        formula: contents of the cell.
+        rng: source of randomness.
 
     Raises:
         SearchError: in 60 cells with 100 tries for each atom there was no room at these separations.
     """
-    rng = np.random.default_rng((spec.seed, sample, attempt))
-    formula = spec.formula_of(sample)
     numbers = np.array(formula.atomic_numbers())
     least = least_distances(numbers, spec.min_distance)
     for _ in range(_CELL_TRIES):
@@ -70,13 +68,13 @@ def _draw_cell(
     if spec.cell is not None:
         return np.array(spec.cell)
     cube = np.eye(3) + _CELL_NOISE * (rng.random((3, 3)) - 0.5)
-    volume = _draw_volume(spec, card, formula, rng)
+    volume = draw_volume(spec, card, formula, rng)
     cell = cube * np.cbrt(volume / np.linalg.det(cube))
     return reduce_cell(cell) if spec.is_crystal else cell
 
 
-def _draw_volume(spec: GenerationSpec, card: ModelCard, formula: Formula, rng: np.random.Generator) -> float:
-    """Volume of the cell, Å³."""
+def draw_volume(spec: GenerationSpec, card: ModelCard, formula: Formula, rng: np.random.Generator) -> float:
+    """Volume of the cell of a start, Å³: the one asked for, or the regressed one, give or take a tenth."""
     if spec.volume_per_atom is not None:
         return formula.n_atoms * float(rng.uniform(*spec.volume_per_atom))
     if spec.is_molecule:

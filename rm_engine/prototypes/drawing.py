@@ -1,0 +1,48 @@
+"""Crystals drawn from a prototype: symmetric, the free parameters of cell and sites at random."""
+
+from __future__ import annotations
+
+import numpy as np
+from ase import Atoms
+
+from rm_engine.prototypes.exchanges import Floats
+from rm_engine.prototypes.lattice import build_cell, find_lattice_system
+from rm_engine.prototypes.orbits import find_operations, spread
+from rm_engine.prototypes.table import Assignment, PrototypeTable
+
+
+def draw_crystal(table: PrototypeTable, assignment: Assignment, volume: float, rng: np.random.Generator) -> Atoms:
+    """The primitive cell of a crystal of this prototype.
+
+    Args:
+        table: where the prototype is from.
+        assignment: prototype and elements.
+        volume: of the primitive cell, Å³.
+        rng: source of randomness.
+    """
+    prototype = assignment.prototype
+    group = prototype.space_group
+    numbers: list[int] = []
+    points: list[Floats] = []
+    for role, number in zip(prototype.roles, assignment.numbers, strict=True):
+        for letter in role.letters:
+            orbit = spread(group, table.sites[group, letter], rng.random(3))
+            numbers += [number] * len(orbit)
+            points.append(orbit)
+    operations = find_operations(group)
+    shape = prototype.shape or table.shapes[find_lattice_system(group)]
+    conventional = _draw_cell(group, shape.mean, shape.deviation, volume * operations.n_centrings, rng)
+    return Atoms(numbers, cell=operations.primitive @ conventional, scaled_positions=np.vstack(points), pbc=True)
+
+
+def _draw_cell(
+    space_group: int, mean: tuple[float, ...], deviation: tuple[float, ...], volume: float, rng: np.random.Generator
+) -> Floats:
+    """A conventional cell with normally distributed shape; of shapes that close no cell, one nearer to the mean."""
+    spread_by = rng.standard_normal(len(mean)) * deviation
+    for shrink in (1.0, 0.5, 0.25):
+        try:
+            return build_cell(space_group, mean + shrink * spread_by, volume)
+        except ValueError:
+            continue
+    return build_cell(space_group, mean, volume)

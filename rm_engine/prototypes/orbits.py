@@ -1,0 +1,153 @@
+"""Orbits of space groups: which Wyckoff positions the atoms of a crystal are on, and points on such positions."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import combinations
+from typing import Final
+
+import moyopy
+import numpy as np
+from ase import Atoms
+from numpy.typing import NDArray
+
+logging.getLogger("moyo").setLevel(logging.ERROR)  # it warns of every cell that is not primitive
+
+Floats = NDArray[np.float64]
+_SYMPREC: Final = 0.1
+_ON_SITE: Final = 0.02
+"""Fraction of a cell vector within which a point counts as its own image."""
+
+
+@dataclass(frozen=True)
+class Orbit:
+    """Atoms that the space group maps onto one another.
+
+    Attributes:
+        number: atomic number.
+        letter: Wyckoff letter.
+        n_atoms: atoms of the orbit in the primitive cell.
+        point: (3,) one of them, fractional coordinates of the standard conventional cell.
+    """
+
+    number: int
+    letter: str
+    n_atoms: int
+    point: Floats
+
+
+@dataclass(frozen=True)
+class Symmetry:
+    """A crystal as its space group sees it.
+
+    Attributes:
+        space_group: number in the International Tables.
+        cell: (3, 3) vectors of the standard conventional cell, rows, Å.
+        primitive: the standard primitive cell, made symmetric.
+        orbits: its atoms.
+    """
+
+    space_group: int
+    cell: Floats
+    primitive: Atoms
+    orbits: tuple[Orbit, ...]
+
+
+@dataclass(frozen=True)
+class Site:
+    """A Wyckoff position as the affine map of any point onto it, ``point -> rotation @ point + shift``."""
+
+    rotation: Floats
+    shift: Floats
+
+
+@dataclass(frozen=True)
+class Operations:
+    """A space group in its standard setting: ``point -> rotations @ point + translations`` on the conventional cell.
+
+    Attributes:
+        rotations: (n_operations, 3, 3).
+        translations: (n_operations, 3).
+        primitive: (3, 3) vectors of a primitive cell, rows, in units of those of the conventional cell.
+    """
+
+    rotations: Floats
+    translations: Floats
+    primitive: Floats
+
+    @property
+    def n_centrings(self) -> int:
+        """Primitive cells in the conventional one."""
+        return round(1 / float(np.linalg.det(self.primitive)))
+
+    def images(self, point: Floats) -> Floats:
+        """(n_operations, 3) images of a point."""
+        images: Floats = self.rotations @ point + self.translations
+        return images
+
+
+@lru_cache(maxsize=256)
+def find_operations(space_group: int) -> Operations:
+    """The operations of a space group, by its number in the International Tables."""
+    found = moyopy.operations_from_number(space_group)
+    rotations = np.array(found.rotations, dtype=float)
+    translations = np.array(found.translations) % 1
+    pure = np.all(rotations == np.eye(3), axis=(1, 2))
+    return Operations(rotations, translations, _primitive_vectors(translations[pure]))
+
+
+def _primitive_vectors(centrings: Floats) -> Floats:
+    """A right-handed primitive basis of short vectors among the centrings and the conventional vectors."""
+    vectors = np.concatenate([np.eye(3), *(centrings - step for step in np.ndindex(2, 2, 2))])
+    lengths = np.linalg.norm(vectors, axis=1)
+    order = [row for row in np.argsort(lengths, kind="stable") if lengths[row] > 1e-3]
+    for rows in combinations(order, 3):
+        determinant = float(np.linalg.det(vectors[list(rows)]))
+        if abs(abs(determinant) * len(centrings) - 1) < 1e-3:
+            return np.asarray(vectors[list(rows)] * np.sign(determinant))
+    raise ValueError(f"{len(centrings)} centrings span no lattice")
+
+
+def find_symmetry(atoms: Atoms) -> Symmetry:
+    """Space group of a crystal and the orbits of its atoms, at a tolerance of 0.1 Å (moyo).
+
+    Raises:
+        ValueError: no symmetry can be determined.
+    """
+    cell = moyopy.Cell(atoms.cell.array.tolist(), atoms.get_scaled_positions().tolist(), atoms.numbers.tolist())
+    dataset = moyopy.MoyoDataset(cell, symprec=_SYMPREC)
+    conventional = np.array(dataset.std_cell.basis)
+    found = dataset.prim_std_cell
+    primitive = Atoms(found.numbers, cell=found.basis, scaled_positions=found.positions, pbc=True)
+    orbits = tuple(_orbits(dataset, conventional, atoms.numbers.tolist()))
+    return Symmetry(dataset.number, conventional, primitive, orbits)
+
+
+def _orbits(dataset: moyopy.MoyoDataset, conventional: Floats, numbers: list[int]) -> Iterator[Orbit]:
+    primitive = np.array(dataset.prim_std_cell.positions)
+    to_conventional = np.array(dataset.prim_std_cell.basis) @ np.linalg.inv(conventional)
+    for first in sorted(set(dataset.orbits)):
+        members = {dataset.mapping_std_prim[atom] for atom, orbit in enumerate(dataset.orbits) if orbit == first}
+        point = primitive[dataset.mapping_std_prim[first]] @ to_conventional
+        yield Orbit(numbers[first], dataset.wyckoffs[first], len(members), point)
+
+
+def find_site(space_group: int, orbit: Orbit) -> Site:
+    """The Wyckoff position of an orbit: the mean over the operations that leave its point where it is."""
+    operations = find_operations(space_group)
+    moved = operations.images(orbit.point) - orbit.point
+    lattice = np.round(moved)
+    fixed = np.abs(moved - lattice).max(axis=1) < _ON_SITE
+    shift = (operations.translations - lattice)[fixed].mean(axis=0)
+    return Site(operations.rotations[fixed].mean(axis=0), shift)
+
+
+def spread(space_group: int, site: Site, point: Floats) -> Floats:
+    """(n_atoms, 3) the orbit of a point moved onto a site, in fractional coordinates of the primitive cell."""
+    operations = find_operations(space_group)
+    images = operations.images(site.rotation @ point + site.shift) @ np.linalg.inv(operations.primitive) % 1
+    _, rows = np.unique(np.round(images, 5) % 1, axis=0, return_index=True)
+    return np.asarray(images[np.sort(rows)])
