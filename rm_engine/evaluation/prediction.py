@@ -22,6 +22,8 @@ from rm_engine.search import GeneratedStructure, GenerationResult, generate_samp
 from rm_engine.spec import GenerationSpec, StartMix, parse_formula, read_fingerprint
 
 _UNKNOWN: Final = "element_not_in_model"
+_RMS_DIGITS: Final = 6
+"""Beyond these an alignment is noise, and not the same in every process."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,11 +34,13 @@ class Configuration:
         label: what tables call it.
         model: path of the JSON half of the checkpoint.
         starts: shares of the kinds of start; None takes the usual mix.
+        is_blind: whether searches know of no references, as in an empty database, whatever the mix.
     """
 
     label: str
     model: Path
-    starts: StartMix | None
+    starts: StartMix | None = None
+    is_blind: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +90,7 @@ class PredictionCampaign(Campaign[SearchTask]):
             "configuration": task.configuration.label,
             "model": self._fingerprints[task.configuration.model],
             "starts": starts and asdict(starts),
+            "is_blind": task.configuration.is_blind,
             "target": task.target.name,
             "structure": fingerprint_atoms(task.target.atoms),
             "polymorphs": [name for name, _ in task.target.polymorphs],
@@ -132,7 +137,7 @@ class _Searcher:
     def search(self, task: SearchTask) -> Result:
         """Search for one target and compare what is found."""
         target = task.target
-        references, n_left_out = self.references.choose(target)
+        references, n_left_out = ((), 0) if task.configuration.is_blind else self.references.choose(target)
         started = time.process_time()
         found, reason = self._generate(task, references)
         return SearchRecord(
@@ -182,7 +187,7 @@ def _compare(target: Target, structures: Sequence[GeneratedStructure]) -> tuple[
             formation_energy_per_atom=item.formation_energy_per_atom,
             converged=item.converged,
             n_steps=item.n_steps,
-            matches={match.key: match.rms for match in matcher.find_matches(item.atoms)},
+            matches={match.key: round(match.rms, _RMS_DIGITS) for match in matcher.find_matches(item.atoms)},
         )
         for item in structures
     )

@@ -5,15 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rm_engine.spec import START_KINDS, StartMix, find_model, read_card
+from rm_engine.spec import START_KINDS, StartMix, default_model, find_model, read_card
+from rm_engine.spec.generation import CRYSTAL
 from rmatch.errors import CommandError
 from service.settings import Settings
 
 if TYPE_CHECKING:
     from rm_engine.evaluation.prediction import Configuration
 
-_DEFAULT = ("mp20:random",)
-_USUAL = "default"
+_PAPER = "mp20"
+"""The model of the paper's architecture, and of its random starts."""
+_USUAL, _BLIND = "default", "blind"
 
 
 def parse_configurations(texts: list[str] | None, references: Path | None) -> tuple[Configuration, ...]:
@@ -21,7 +23,8 @@ def parse_configurations(texts: list[str] | None, references: Path | None) -> tu
 
     Args:
         texts: each ``MODEL`` or ``MODEL:STARTS``; a model is a name or a path that ends in ``.json``, starts are
-            ``default``, one kind, or shares such as ``references=2,random=1``.
+            ``default``, ``blind`` (the same without references), one kind, or shares such as ``references=2,random=1``.
+            None takes the default model, with references if there are any and blind, and the paper's protocol.
         references: known structures that searches may start from.
 
     Raises:
@@ -29,19 +32,25 @@ def parse_configurations(texts: list[str] | None, references: Path | None) -> tu
         ModelNotFoundError: there is no such model.
         InputError: shares that are none.
     """
-    from rm_engine.evaluation.prediction import Configuration
-
-    texts = texts or list(_DEFAULT)
+    texts = texts or _usual_texts(references)
     if len(set(texts)) < len(texts):
         raise CommandError(f"One --config is given twice: {', '.join(texts)}. Give each once.")
-    configurations = []
-    for text in texts:
-        model, _, starts = text.partition(":")
-        mix = parse_starts(starts)
-        if mix is not None and mix.references > 0 and references is None:
-            raise CommandError(f"--config {text} starts from known structures. Give them as --references PATH.")
-        configurations.append(Configuration(label=text, model=find_model_file(model), starts=mix))
-    return tuple(configurations)
+    return tuple(_parse(text, references) for text in texts)
+
+
+def _usual_texts(references: Path | None) -> list[str]:
+    usual = default_model(CRYSTAL)
+    return [*([usual] if references else []), f"{usual}:{_BLIND}", f"{_PAPER}:random"]
+
+
+def _parse(text: str, references: Path | None) -> Configuration:
+    from rm_engine.evaluation.prediction import Configuration
+
+    model, _, starts = text.partition(":")
+    mix = parse_starts("" if starts == _BLIND else starts)
+    if mix is not None and mix.references > 0 and references is None:
+        raise CommandError(f"--config {text} starts from known structures. Give them as --references PATH.")
+    return Configuration(label=text, model=find_model_file(model), starts=mix, is_blind=starts == _BLIND)
 
 
 def parse_starts(text: str) -> StartMix | None:
@@ -62,7 +71,7 @@ def parse_starts(text: str) -> StartMix | None:
             raise CommandError(f"{share!r} in {text!r} is no share. Write e.g. references=2,random=1.") from error
     unknown = shares.keys() - set(START_KINDS)
     if unknown:
-        kinds = ", ".join((_USUAL, *START_KINDS))
+        kinds = ", ".join((_USUAL, _BLIND, *START_KINDS))
         raise CommandError(
             f"There is no start {min(unknown)!r}. Use one of: {kinds}; or shares, references=2,random=1."
         )

@@ -23,8 +23,8 @@ Configurations = Annotated[
     list[str] | None,
     typer.Option(
         "--config",
-        help="What to measure, MODEL or MODEL:STARTS, starts being default, references, wyckoff, random or shares such "
-        "as references=2,random=1; may be repeated, to compare in one run.",
+        help="What to measure, MODEL or MODEL:STARTS, starts being default, blind, references, wyckoff, random or "
+        "shares such as references=2,random=1; may be repeated, to compare in one run.",
     ),
 ]
 References = Annotated[

@@ -78,7 +78,7 @@ def test_configurations_are_compared_in_one_run(data: Path, tmp_path: Path) -> N
 
 def test_a_killed_benchmark_goes_on_with_the_same_results(data: Path, tmp_path: Path) -> None:
     seeds = [option for seed in range(8) for option in ("--seed", str(seed))]
-    arguments = ["csp-val", "--data", str(data), *QUICK, *seeds]
+    arguments = ["csp-val", "--data", str(data), *QUICK, *seeds, "--config", "mp20:blind"]
     killed = tmp_path / "killed"
     process = subprocess.Popen(
         [sys.executable, "-m", "rmatch", "benchmark", *arguments, "-o", str(killed)],
@@ -100,10 +100,14 @@ def test_a_killed_benchmark_goes_on_with_the_same_results(data: Path, tmp_path: 
 
 
 def test_the_fifteen_compounds_are_searched_with_three_seeds(data: Path, tmp_path: Path) -> None:
-    shown = run("csp15", "--data", write(tmp_path / "csp15.extxyz").parent, *QUICK, "-o", tmp_path / "out")
+    file = write(tmp_path / "csp15.extxyz")
+    shown = run("csp15", "--data", tmp_path, *QUICK, "--references", file, "-o", tmp_path / "out")
     assert "Found of 3 with each seed" in shown
-    (measured,) = json.loads((tmp_path / "out" / "results.json").read_text())["configurations"]
+    measured, blind, paper = json.loads((tmp_path / "out" / "results.json").read_text())["configurations"]
     assert measured["by_seed"]["found"].keys() == {"0", "1", "2"}
+    assert (blind["label"], blind["is_blind"]) == (f"{measured['label']}:blind", True)
+    assert paper["label"] == "mp20:random"
+    assert paper["by_start"].keys() == {"random"}
 
 
 def test_known_structures_stay(data: Path, tmp_path: Path) -> None:
