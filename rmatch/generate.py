@@ -12,9 +12,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from rm_engine.spec import default_model, parse_formula
+from rm_engine.spec import START_KINDS, ModelCard, StartMix, default_model, parse_formula
 from rm_engine.spec.generation import CRYSTAL, MOLECULE
-from rmatch.tables import space_group_text
+from rmatch.errors import CommandError
+from rmatch.tables import energy_text, space_group_text
 from service.settings import Settings
 
 if TYPE_CHECKING:
@@ -36,6 +37,13 @@ def generate(
     model: Annotated[
         str, typer.Option(help="Name of the model, see `rmatch models`; by default the one for the boundary.")
     ] = "",
+    starts: Annotated[
+        str, typer.Option(help="Shares of the kinds of start, e.g. references=2,wyckoff=1,random=1.")
+    ] = "",
+    references: Annotated[
+        Path | None,
+        typer.Option(help="Known structures to put elements into: whatever `rmatch references import` reads."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Sample k is drawn from (seed, k).")] = 0,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Folder for the structures, one file each.")
@@ -44,15 +52,18 @@ def generate(
 ) -> None:
     """Generate structures right here, without the service, and list the lowest."""
     parse_formula(composition)  # before torch, which takes seconds
+    mix = _parse_starts(starts) if starts else None
     import torch
 
     from rm_engine import generate as generate_structures
     from rm_engine import load_model
+    from rm_engine.files import read_structures
 
     settings = Settings()
     torch.set_num_threads(settings.worker_threads)
     periodic = MOLECULE if molecule else CRYSTAL
     loaded = load_model(model or default_model(periodic), directories=settings.model_directories)
+    known = [(stored.name, stored.atoms) for stored in read_structures(references)] if references else []
     console = Console(stderr=as_json)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:
@@ -66,9 +77,11 @@ def generate(
             composition,
             n=n,
             seed=seed,
+            references=known,
             on_progress=show,
             formula_units=tuple(formula_units) if formula_units else None,
             periodic=periodic,
+            starts=mix,
         )
         progress.update(bar, completed=n)
     if output:
@@ -76,9 +89,23 @@ def generate(
         console.print(f"{len(found)} structures written to {output}.", highlight=False)
     if as_json:
         for item in found:
-            typer.echo(json.dumps(_plain(item)))
+            typer.echo(json.dumps(_plain(item, loaded.card)))
     else:
-        console.print(_table(found))
+        console.print(_table(found, loaded.card))
+
+
+def _parse_starts(text: str) -> StartMix:
+    """Shares such as ``references=2,random=1``.
+
+    Raises:
+        CommandError: not of this form, or of another kind.
+    """
+    parts = [part.partition("=") for part in text.split(",")]
+    try:
+        return StartMix(**{kind.strip(): float(share) for kind, _, share in parts})
+    except (TypeError, ValueError) as error:
+        way = f"Give shares of {', '.join(START_KINDS)}, not all of them zero, e.g. wyckoff=2,random=1."
+        raise CommandError(f"--starts {text[:80]!r} is no mix of starts. {way}") from error
 
 
 def _write(found: list[GeneratedStructure], folder: Path, format_: Format) -> None:
@@ -90,29 +117,36 @@ def _write(found: list[GeneratedStructure], folder: Path, format_: Format) -> No
         (folder / name).write_text(write_structure(item.atoms, format_), encoding="utf-8")
 
 
-def _plain(item: GeneratedStructure) -> dict[str, Any]:
+def _plain(item: GeneratedStructure, card: ModelCard) -> dict[str, Any]:
     from rm_engine.files import to_json
 
     return {
         "sample": item.sample,
         "formula": item.atoms.get_chemical_formula(),
+        "model": card.name,
+        "energy_kind": card.energy_kind,
         "pseudo_energy_per_atom": item.pseudo_energy_per_atom,
+        "formation_energy_per_atom": item.formation_energy_per_atom,
         "space_group": None if item.space_group is None else asdict(item.space_group),
+        "start": item.start,
+        "start_origin": item.start_origin,
         "converged": item.converged,
         "n_steps": item.n_steps,
         "atoms": to_json(item.atoms),
     }
 
 
-def _table(found: list[GeneratedStructure]) -> Table:
-    table = Table("sample", "formula", "pseudo energy / atom", "space group", "converged", "steps")
+def _table(found: list[GeneratedStructure], card: ModelCard) -> Table:
+    title = f"Energies per atom: {card.name}, {energy_text(card.energy_kind)}"
+    table = Table("sample", "formula", "energy", "space group", "start", "converged", "steps", title=title)
     for item in found[:_N_SHOWN]:
-        plain = _plain(item)
+        plain = _plain(item, card)
         table.add_row(
             str(item.sample),
             plain["formula"],
-            f"{item.pseudo_energy_per_atom:.5f}",
+            f"{item.ranking_energy:.5f}",
             space_group_text(plain["space_group"]),
+            item.start,
             "yes" if item.converged else "no",
             str(item.n_steps),
         )

@@ -8,12 +8,12 @@ from typing import Any, Final
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-_COLUMNS: Final = ("formula", "atoms", "energy/atom", "above hull", "space group", "known as")
+_COLUMNS: Final = ("formula", "atoms", "energy/atom", "above hull", "energy of", "space group", "known as")
 _NUMBERS: Final = {"atoms", "energy/atom", "above hull"}
 
 
 def structure_table(title: str, items: Iterable[dict[str, Any]]) -> Table:
-    """A table of structures as the API gives them; energies are pseudo energies."""
+    """A table of structures as the API gives them, with the energy that each model ranks by."""
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, title_style="bold", pad_edge=False)
     for name in _COLUMNS:
         table.add_column(name, justify="right" if name in _NUMBERS else "left", no_wrap=name != "known as")
@@ -22,10 +22,11 @@ def structure_table(title: str, items: Iterable[dict[str, Any]]) -> Table:
         table.add_row(
             item["formula"],
             str(item["n_atoms"]),
-            f"{item['pseudo_energy_per_atom']:.5f}",
-            "" if above is None else f"{above:.5f}",
+            f"{item[item['energy_kind'] + '_energy_per_atom']:.4f}",
+            "" if above is None else f"{above:.4f}",
+            f"{item['model']}, {energy_text(item['energy_kind'])}",
             space_group_text(item["space_group"]),
-            ", ".join(match["name"] for match in item["matches"][:1]),
+            _match_text(item),
         )
     return table
 
@@ -33,3 +34,16 @@ def structure_table(title: str, items: Iterable[dict[str, Any]]) -> Table:
 def space_group_text(space_group: dict[str, Any] | None) -> str:
     """E.g. ``Fm-3m (225)``."""
     return f"{space_group['symbol']} ({space_group['number']})" if space_group else ""
+
+
+def energy_text(kind: str) -> str:
+    """What an energy is, with its unit; pseudo energies have none."""
+    return "pseudo" if kind == "pseudo" else f"{kind} (eV)"
+
+
+def _match_text(item: dict[str, Any]) -> str:
+    """The best match; marked where the structure started from that very reference, and so is no discovery."""
+    if not item["matches"]:
+        return ""
+    match = item["matches"][0]
+    return f"{match['name']} (its start)" if match["reference"] == item["start_origin"] else str(match["name"])

@@ -64,9 +64,17 @@ def test_the_same_seed_gives_the_same_structures() -> None:
 def test_structures_are_written_as_files(tmp_path: Path) -> None:
     output = tmp_path / "found"
     shown = run(*DIAMOND, "-o", str(output))
-    assert "pseudo energy / atom" in shown
+    assert "Energies per atom: diamond, pseudo" in shown
     structures = list(read_structures(output))
     assert [stored.atoms.get_chemical_formula() for stored in structures] == ["C2", "C2"]
+
+
+def test_known_structures_can_be_started_from(tmp_path: Path) -> None:
+    known = tmp_path / "known.extxyz"
+    known.write_text(write_structure(bulk("Si", "diamond", a=5.43), "extxyz"))
+    lines = run(*DIAMOND, "--json", "--references", str(known), "--starts", "references=1").splitlines()
+    assert {json.loads(line)["start"] for line in lines} == {"references"}
+    assert {json.loads(line)["energy_kind"] for line in lines} == {"pseudo"}
 
 
 def test_molecules_are_written_with_their_positions_only(tmp_path: Path) -> None:
@@ -81,8 +89,11 @@ def test_molecules_are_written_with_their_positions_only(tmp_path: Path) -> None
         (["generate", "Xx"], "'Xx' is not an element"),
         (["generate", "C", "--model", "none"], "There is no model 'none'"),
         (["generate", "C", "--model", "diamond", "-n", "0"], "Ask for 1 to 10,000 structures"),
+        (["generate", "C", "--starts", "guess=1"], "'guess=1' is no mix of starts. Give shares of references, wyckoff"),
+        (["generate", "C", "--starts", "random"], "'random' is no mix"),
+        (["generate", "C", "--starts", "random=-1"], "'random=-1' is no mix"),
         (["generate", "LiS2", "--model", "diamond"], "has not learned Li, S"),
-        (["train", "--recipe", "none", "-o", "x"], "There is no recipe 'none'. Use one of: diamond, mp20."),
+        (["train", "--recipe", "none", "-o", "x"], "There is no recipe 'none'. Use one of: diamond, mp20"),
         (["train", "--recipe", "mp20", "-o", "x"], "Give --data FOLDER"),
         (["references", "import", "no-such-file.cif"], "no-such-file.cif"),
         (["references", "import", __file__], "test_command_line.py"),
