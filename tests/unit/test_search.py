@@ -20,9 +20,10 @@ from rm_engine.errors import InputError, SearchError
 from rm_engine.search import GeneratedStructure, Progress, Starts, generate_samples
 from rm_engine.search.generation import standardize
 from rm_engine.search.separation import CONTACT, has_fused_atoms
-from rm_engine.spec import GenerationSpec, ModelCard
+from rm_engine.spec import GenerationSpec, ModelCard, StartMix
 
 CUBE = ((4.0, 0.0, 0.0), (0.0, 4.0, 0.0), (0.0, 0.0, 4.0))
+RANDOM = StartMix(random=1)
 
 
 @pytest.fixture(scope="module")
@@ -48,40 +49,45 @@ def distances_of(atoms: Atoms) -> list[np.ndarray]:
     return [np.sort(d[i == atom]) for atom in range(len(atoms))]
 
 
+def draw(spec: GenerationSpec, card: ModelCard, sample: int = 0, attempt: int = 0) -> Atoms:
+    """The start of a sample that knows of no other structure."""
+    return Starts(spec, card).draw(sample, attempt).atoms
+
+
 def is_same(first: Atoms, second: Atoms) -> bool:
     return first == second and np.array_equal(first.positions, second.positions)
 
 
-class TestStarts:
+class TestRandomStarts:
     @pytest.mark.parametrize("composition", ["LiS2", "KZnF3", "C", "H2O", "CsI"])
     def test_separations_hold_between_all_images(self, mp20: Model, composition: str) -> None:
-        spec = GenerationSpec(composition=composition)
-        separations = [shortest_separation(Starts(spec, mp20.card).draw(sample).atoms) for sample in range(12)]
+        spec = GenerationSpec(composition=composition, starts=RANDOM)
+        separations = [shortest_separation(draw(spec, mp20.card, sample)) for sample in range(12)]
         assert min(separations) > 0.97  # one tightening, where the first cells were too small
         assert np.median(separations) >= 1
 
     def test_the_distance_asked_for_holds(self, mp20: Model) -> None:
-        spec = GenerationSpec(composition="Li2S", min_distance=2.2, volume_per_atom=(18, 20))
+        spec = GenerationSpec(composition="Li2S", starts=RANDOM, min_distance=2.2, volume_per_atom=(18, 20))
         for sample in range(8):
-            assert neighbor_list("d", Starts(spec, mp20.card).draw(sample).atoms, 6.0).min() >= 2.2
+            assert neighbor_list("d", draw(spec, mp20.card, sample), 6.0).min() >= 2.2
 
     def test_the_volume_asked_for_holds(self, mp20: Model) -> None:
-        spec = GenerationSpec(composition="LiS2", volume_per_atom=(30, 33))
-        volumes = [a.get_volume() / len(a) for a in (Starts(spec, mp20.card).draw(sample).atoms for sample in range(30))]
+        spec = GenerationSpec(composition="LiS2", starts=RANDOM, volume_per_atom=(30, 33))
+        volumes = [a.get_volume() / len(a) for a in (draw(spec, mp20.card, sample) for sample in range(30))]
         assert 30 <= min(volumes) < 30.5
         assert 32.5 < max(volumes) <= 33
 
     def test_the_regressed_volume_is_the_default(self, mp20: Model) -> None:
-        spec = GenerationSpec(composition="LiS2")
+        spec = GenerationSpec(composition="LiS2", starts=RANDOM)
         expected = (mp20.card.volumes["Li"] + 2 * mp20.card.volumes["S"]) / 3
-        ratios = [a.get_volume() / len(a) / expected for a in (Starts(spec, mp20.card).draw(k).atoms for k in range(30))]
+        ratios = [a.get_volume() / len(a) / expected for a in (draw(spec, mp20.card, k) for k in range(30))]
         assert 0.9 <= min(ratios) < 0.93
         assert 1.07 < max(ratios) <= 1.1
 
     def test_cells_are_reduced_and_right_handed(self, mp20: Model) -> None:
-        spec = GenerationSpec(composition="LiS2")
+        spec = GenerationSpec(composition="LiS2", starts=RANDOM)
         for sample in range(30):
-            cell = Starts(spec, mp20.card).draw(sample).atoms.cell
+            cell = draw(spec, mp20.card, sample).cell
             assert np.linalg.det(cell.array) > 0
             assert (np.abs(cell_to_cellpar(cell)[3:] - 90) <= 30.001).all()
 
@@ -89,27 +95,29 @@ class TestStarts:
         """A regression gives nothing to elements without data; atoms have to be placed all the same."""
         card = replace(mp20.card, volumes={**mp20.card.volumes, "Ar": 1e-3})
         for options in ({}, {"min_distance": 1.1}):
-            spec = GenerationSpec(composition="Ar", formula_units=(1, 8), **options)
+            spec = GenerationSpec(composition="Ar", starts=RANDOM, formula_units=(1, 8), **options)
             spec.check_against(card)
             for sample in range(2):
-                atoms = Starts(spec, card).draw(sample).atoms
+                atoms = draw(spec, card, sample)
                 assert len(atoms) == (1, 8)[sample]
                 assert atoms.get_volume() / len(atoms) > 2.5
 
     def test_no_room_is_an_error_in_bounded_time(self, mp20: Model) -> None:
-        spec = GenerationSpec(composition="LiS2", formula_units=(8,), min_distance=3.0, volume_per_atom=(20, 20))
+        spec = GenerationSpec(
+            composition="LiS2", starts=RANDOM, formula_units=(8,), min_distance=3.0, volume_per_atom=(20, 20)
+        )
         spec.check_against(mp20.card)  # not impossible, only hopeless at random
         with pytest.raises(SearchError, match=r"24 atoms of LiS2 .* 3.00 Å.* min_distance"):
-            Starts(spec, mp20.card).draw(0).atoms
+            draw(spec, mp20.card)
 
     def test_the_impossible_is_refused_at_once(self, mp20: Model) -> None:
-        spec = GenerationSpec(composition="LiS2", min_distance=5.0, volume_per_atom=(10, 12))
+        spec = GenerationSpec(composition="LiS2", starts=RANDOM, min_distance=5.0, volume_per_atom=(10, 12))
         with pytest.raises(InputError) as caught:
             generate_samples(mp20, spec, range(1))
         assert caught.value.code == "impossible_separation"
 
     def test_molecules_have_no_cell(self, mp20: Model) -> None:
-        atoms = draw_start(GenerationSpec(composition="C2H6O", periodic=(False, False, False)), mp20.card, 0)
+        atoms = draw(GenerationSpec(composition="C2H6O", periodic=(False, False, False)), mp20.card)
         assert not atoms.pbc.any()
         assert not atoms.cell.any()
         assert atoms.get_chemical_formula() == "C2H6O"
@@ -118,25 +126,25 @@ class TestStarts:
     def test_a_given_cell_is_taken_as_it_is(self, mp20: Model) -> None:
         cell = ((4.0, 0.0, 0.0), (1.0, 5.0, 0.0), (0.0, 0.0, 18.0))
         spec = GenerationSpec(composition="C4", periodic=(True, True, False), cell=cell)
-        atoms = Starts(spec, mp20.card).draw(0).atoms
+        atoms = draw(spec, mp20.card)
         assert atoms.pbc.tolist() == [True, True, False]
         np.testing.assert_array_equal(atoms.cell.array, cell)
         assert shortest_separation(atoms) > 0.97
 
     def test_formula_units_take_turns(self, mp20: Model) -> None:
-        spec = GenerationSpec(composition="Li4S8", formula_units=(1, 2))
-        sizes = [len(Starts(spec, mp20.card).draw(sample).atoms) for sample in range(4)]
+        spec = GenerationSpec(composition="Li4S8", starts=RANDOM, formula_units=(1, 2))
+        sizes = [len(draw(spec, mp20.card, sample)) for sample in range(4)]
         assert sizes == [12, 24, 12, 24]
-        default = GenerationSpec(composition="Li4S8")
-        assert len(draw_start(default, mp20.card, 3)) == 12
+        default = GenerationSpec(composition="Li4S8", starts=RANDOM)
+        assert len(draw(default, mp20.card, 3)) == 12
 
     def test_seed_sample_and_attempt_say_it_all(self, mp20: Model) -> None:
-        spec = GenerationSpec(composition="LiS2")
+        spec = GenerationSpec(composition="LiS2", starts=RANDOM)
         again = replace(spec, n=7, fmax=0.02)
-        start = Starts(spec, mp20.card).draw(3).atoms
-        assert is_same(start, draw_start(again, mp20.card, 3))
+        start = draw(spec, mp20.card, 3)
+        assert is_same(start, draw(again, mp20.card, 3))
         for other in ((replace(spec, seed=1), 3, 0), (spec, 16, 0), (spec, 3, 1)):
-            assert not is_same(start, draw_start(other[0], mp20.card, *other[1:]))
+            assert not is_same(start, draw(other[0], mp20.card, *other[1:]))
 
 
 def search(model: Model, composition: str, samples: Any = range(3), **options: Any) -> list[GeneratedStructure]:
@@ -229,9 +237,7 @@ class TestPublicFace:
             assert structure.structure.volume == pytest.approx(structure.atoms.get_volume())
             assert structure.n_steps > 0
             assert 1 <= structure.space_group.number <= 230
-            assert not has_fused_atoms(
-                structure.atoms.numbers, structure.atoms.positions, structure.atoms.cell.array, (True,) * 3
-            )
+            assert not has_fused_atoms(structure.atoms)
         assert any(structure.converged for structure in found)
 
     def test_energies_are_those_of_the_calculator(self, diamond: Model) -> None:
@@ -288,15 +294,14 @@ class TestStandardize:
 
 @pytest.mark.parametrize(("distance", "is_fused"), [(0.6, True), (0.8, False)])
 def test_fused_atoms_are_found_through_the_faces_of_the_cell(distance: float, is_fused: bool) -> None:
-    atoms = Atoms("C2", [[0.1, 1, 1], [5.1 - distance, 1, 1]], cell=[5, 5, 5], pbc=True)
-    assert has_fused_atoms(atoms.numbers, atoms.positions, atoms.cell.array, (True, True, True)) is is_fused
-    assert not has_fused_atoms(atoms.numbers, atoms.positions, atoms.cell.array, (False, True, True))
+    positions = [[0.1, 1, 1], [5.1 - distance, 1, 1]]
+    assert has_fused_atoms(Atoms("C2", positions, cell=[5, 5, 5], pbc=True)) is is_fused
+    assert not has_fused_atoms(Atoms("C2", positions, cell=[5, 5, 5], pbc=(False, True, True)))
 
 
 def test_an_atom_may_fuse_with_its_own_image() -> None:
-    cell = np.diag([0.6, 5.0, 5.0])
-    assert has_fused_atoms(np.array([6]), np.zeros((1, 3)), cell, (True, True, True))
-    assert not has_fused_atoms(np.array([6]), np.zeros((1, 3)), cell, (False, True, True))
+    assert has_fused_atoms(Atoms("C", cell=[0.6, 5, 5], pbc=True))
+    assert not has_fused_atoms(Atoms("C", cell=[0.6, 5, 5], pbc=(False, True, True)))
 
 
 def test_volume_of_never_falls_below_what_atoms_need(mp20: Model) -> None:
