@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,10 +13,9 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
-logging.getLogger("moyo").setLevel(logging.ERROR)  # it warns of every cell that is not primitive
+from rm_engine.analysis.symmetry import analyze_symmetry
 
 Floats = NDArray[np.float64]
-_SYMPREC: Final = 0.1
 _ON_SITE: Final = 0.02
 """Fraction of a cell vector within which a point counts as its own image."""
 
@@ -117,8 +115,7 @@ def find_symmetry(atoms: Atoms) -> Symmetry:
     Raises:
         ValueError: no symmetry can be determined.
     """
-    cell = moyopy.Cell(atoms.cell.array.tolist(), atoms.get_scaled_positions().tolist(), atoms.numbers.tolist())
-    dataset = moyopy.MoyoDataset(cell, symprec=_SYMPREC)
+    dataset = analyze_symmetry(atoms)
     conventional = np.array(dataset.std_cell.basis)
     found = dataset.prim_std_cell
     primitive = Atoms(found.numbers, cell=found.basis, scaled_positions=found.positions, pbc=True)
