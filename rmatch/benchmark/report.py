@@ -30,8 +30,8 @@ class Table:
     def to_rich(self) -> RichTable:
         """For the terminal."""
         table = RichTable(title=self.title, title_justify="left", box=SIMPLE_HEAD, title_style="bold", pad_edge=False)
-        for number, name in enumerate(self.columns):
-            table.add_column(name, justify="right" if number else "left")
+        for place, name in enumerate(self.columns):
+            table.add_column(name, justify="right" if place else "left")
         for row in self.rows:
             table.add_row(*row)
         return table
@@ -64,13 +64,13 @@ def write_results(folder: Path, results: dict[str, Any], tables: Sequence[Table]
 
 def percent(estimate: Estimate) -> str:
     """A share with its interval in percent, e.g. ``52.0 (38-65)``."""
-    value, low, high = (100 * number for number in (estimate.value, estimate.low, estimate.high))
+    value, low, high = (100 * share for share in (estimate.value, estimate.low, estimate.high))
     return f"{value:.1f} ({low:.0f}-{high:.0f})" if estimate.n else ""
 
 
 def number(estimate: Estimate, digits: int) -> str:
     """A figure with its interval, e.g. ``0.064 (0.051-0.078)``."""
-    value, low, high = (f"{number:.{digits}f}" for number in (estimate.value, estimate.low, estimate.high))
+    value, low, high = (f"{figure:.{digits}f}" for figure in (estimate.value, estimate.low, estimate.high))
     return f"{value} ({low}-{high})" if estimate.n else ""
 
 
