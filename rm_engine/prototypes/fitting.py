@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 import numpy as np
 from ase import Atoms
@@ -14,8 +15,10 @@ from rm_engine.prototypes.orbits import Site, find_site, find_symmetry
 from rm_engine.prototypes.roles import Role, find_roles
 from rm_engine.prototypes.table import Prototype, PrototypeTable, Shape
 
-_FEW = 5
+_FEW: Final = 5
 """Fewer known crystals than this have no mean shape, which would be the shape of one of them."""
+_UNKNOWN_SPREAD: Final = 0.2
+"""Standard deviation of the shapes of a lattice system of so few; their mean is that of a cube."""
 
 Family = list[tuple[tuple[int, ...], list[float]]]
 """Of each member of a prototype the elements, role by role, and the shape of its cell."""
@@ -73,7 +76,14 @@ def _shapes_of_systems(families: dict[tuple[int, tuple[Role, ...]], Family]) -> 
     of_system: defaultdict[str, list[list[float]]] = defaultdict(list)
     for (group, _), family in families.items():
         of_system[find_lattice_system(group)].extend(shape for _, shape in family)
-    return {system: summarize_shapes(shapes) for system, shapes in sorted(of_system.items())}
+    return {
+        system: summarize_shapes(shapes) if len(shapes) >= _FEW else _guess_shape(len(shapes[0]))
+        for system, shapes in sorted(of_system.items())
+    }
+
+
+def _guess_shape(n_free: int) -> Shape:
+    return Shape((0.0,) * n_free, (_UNKNOWN_SPREAD,) * n_free)
 
 
 def summarize_shapes(shapes: Sequence[Sequence[float]]) -> Shape:

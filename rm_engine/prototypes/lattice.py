@@ -13,7 +13,7 @@ Floats = NDArray[np.float64]
 _LAST_OF_SYSTEM: Final = ((2, "triclinic"), (15, "monoclinic"), (74, "orthorhombic"), (142, "tetragonal"))
 _FREE: Final = {
     "triclinic": (0, 1, 2, 3, 4),
-    "monoclinic": (0, 1, 3),
+    "monoclinic": (0, 1, 2),
     "orthorhombic": (0, 1),
     "tetragonal": (1,),
     "hexagonal": (1,),

@@ -93,6 +93,11 @@ class PrototypeTable:
         """See :func:`find_exchange_probabilities`."""
         return find_exchange_probabilities(self.exchanges)
 
+    @property
+    def n_known(self) -> int:
+        """Crystals that were counted."""
+        return sum(prototype.n_known for family in self.prototypes.values() for prototype in family)
+
     def count_free_parameters(self, prototype: Prototype) -> int:
         """Numbers that the symmetry leaves open in cell shape and positions."""
         group = prototype.space_group
