@@ -58,6 +58,10 @@ class Client:
             items += page["items"]
         return items
 
+    def has_references(self) -> bool:
+        """Whether any known structures are there; a new database is filled while the service already answers."""
+        return bool(self._call("GET", "/references", params={"limit": 1})["items"])
+
     def _call(
         self, method: str, path: str, json: object = None, params: dict[str, str | float] | None = None
     ) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -11,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from rmatch.client import Client
-from rmatch.embedded import find_port, run_service
+from rmatch.embedded import START_SECONDS, find_port, run_service
 from rmatch.errors import CommandError
 from rmatch.tables import structure_table
 from service.settings import Settings
@@ -37,6 +38,7 @@ def demo(
             Client(service.url) as client,
         ):
             console.print(f"The service answers on {service.url}.", highlight=False, soft_wrap=True)
+            _wait_for_references(client)
             jobs = {client.submit(**request): request for request in _REQUESTS}
             for job_id, request in jobs.items():
                 console.print(
@@ -48,6 +50,15 @@ def demo(
     console.print(
         f"The hull is drawn in {drawn}. `make up` keeps the service running for your own requests.", soft_wrap=True
     )
+
+
+def _wait_for_references(client: Client) -> None:
+    """Jobs start from what was known when they were submitted."""
+    deadline = time.monotonic() + START_SECONDS
+    while not client.has_references():
+        if time.monotonic() > deadline:
+            raise CommandError("The known crystals are not there. The service says why in its log.")
+        time.sleep(0.1)
 
 
 def _follow(console: Console, client: Client, jobs: dict[str, dict[str, Any]]) -> None:

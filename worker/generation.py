@@ -44,7 +44,7 @@ def generate_chunk(
 
 
 def make_records(
-    result: search.GenerationResult, fingerprint: str, references: Iterable[Reference]
+    result: search.GenerationResult, fingerprint: str, references: Iterable[Reference], check: Callable[[], None]
 ) -> tuple[list[GeneratedRecord], list[FailedSample]]:
     """What is stored of a chunk: each of its samples in one of the two lists, with the references that it matches.
 
@@ -52,9 +52,13 @@ def make_records(
         result: what was generated.
         fingerprint: that of the model which generated it.
         references: known structures to compare with.
+        check: called before each structure, which may take a while to examine; what it raises ends the work.
     """
     matcher = Matcher((reference.id, from_json(reference.atoms)) for reference in references)
-    records = [_record(structure, fingerprint, matcher) for structure in result.structures]
+    records = []
+    for structure in result.structures:
+        check()
+        records.append(_record(structure, fingerprint, matcher))
     failures = [FailedSample(sample=failure.sample, reason=failure.reason) for failure in result.failures]
     return records, failures
 

@@ -80,6 +80,15 @@ class Heartbeat:
             StopRequestedError: this worker is to stop.
         """
         self._progress = progress
+        self.check()
+
+    def check(self) -> None:
+        """Go on only if the chunk is still ours.
+
+        Raises:
+            LeaseLostError: the chunk is no longer ours.
+            StopRequestedError: this worker is to stop.
+        """
         if self._status is not LeaseStatus.HELD:
             raise LeaseLostError(f"Chunk {self._claim.chunk_id}, attempt {self._claim.attempt}: {self._status}.")
         if is_stopping():

@@ -9,7 +9,7 @@ from typing import Final
 import structlog
 
 from rm_engine.errors import RMEngineError
-from service.domain import ChunkKind, Claim, Progress, StoreUnavailableError
+from service.domain import ChunkKind, Claim, StoreUnavailableError
 from service.jobs import (
     announce_due_chunks,
     claim_chunk,
@@ -108,12 +108,12 @@ class ChunkRunner:
         prototypes = load_prototypes(self._store, claim) if takes_prototypes(claim.spec) else []
         result = generate_chunk(claim, loaded.model, prototypes, heartbeat.beat)
         references = load_references(self._store, {claim.spec.formula.reduced}) if claim.spec.match else []
-        records, failures = make_records(result, loaded.fingerprint, references)
+        records, failures = make_records(result, loaded.fingerprint, references, heartbeat.check)
         return record_generated(self._store, claim, records, failures)
 
     def _analyse(self, claim: Claim, loaded: LoadedModel, heartbeat: Heartbeat) -> bool:
         originals = find_originals(load_job_structures(self._store, claim))
-        heartbeat.beat(Progress())
+        heartbeat.check()
         systems = load_hull_systems(self._store, claim, loaded.fingerprint)
         hull = measure_hulls(systems, loaded.model.card.reference_energies)
         return record_analysis(self._store, claim, originals, hull)
