@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterable
 from ase import Atoms
 
 from rm_engine import search
-from rm_engine.analysis import Matcher
-from rm_engine.analysis.molecules import examine_molecule
+from rm_engine.analysis import Matcher, examine_molecule
 from rm_engine.checkpoint import Model
 from rm_engine.files import from_json, to_json
 from rm_engine.spec import GenerationSpec
