@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from ase import Atoms
 
+from rm_engine.analysis import find_molecule_flaw
 from rm_engine.checkpoint import Model
 from rm_engine.errors import SearchError
 from rm_engine.relax import CellFreedom, RelaxationConfig, RelaxationResult, relax
@@ -22,6 +23,9 @@ from rm_engine.structure import StructureBatch, reduce_cell
 
 _MAX_ATTEMPTS: Final = 5
 """Starts that a sample may use up before it is given up."""
+
+_MAX_MOLECULE_ATTEMPTS: Final = 8
+"""The same for molecules: of a start's relaxation to a molecule without radicals the odds are about one in two."""
 
 _ATOMS_PER_BATCH: Final = 2048
 """Atoms relaxed together; keeps a batch within some hundred megabytes."""
@@ -84,7 +88,9 @@ def generate_samples(
 ) -> GenerationResult:
     """Generate some samples of a run.
 
-    A start that is set aside (its cell collapses, its atoms fuse) is drawn anew, at most five times.
+    A start that is set aside (its cell collapses, its atoms fuse) is drawn anew, at most five times. So is one that
+    relaxes to pieces or radicals instead of a molecule, at most eight times; if none does better, the lowest of them is
+    the sample's structure.
 
     Args:
         model: the model.
@@ -99,7 +105,7 @@ def generate_samples(
     """
     spec.check_against(model.card)
     search = _Search(model, spec, samples, Starts(spec, model.card, references), on_progress)
-    for attempt in range(_MAX_ATTEMPTS):
+    for attempt in range(_MAX_MOLECULE_ATTEMPTS if spec.is_molecule else _MAX_ATTEMPTS):
         search.try_pending(attempt)
     return search.result()
 
@@ -121,6 +127,8 @@ class _Search:
         self._on_progress = on_progress
         self._n_samples = len(samples)
         self._found: dict[int, GeneratedStructure] = {}
+        self._flawed: dict[int, GeneratedStructure] = {}
+        """Samples of which nothing better is known than what is no molecule."""
         self._pending = dict.fromkeys(samples, "")
         """Sample and why its last start was set aside."""
 
@@ -128,7 +136,7 @@ class _Search:
         """Draw and relax one start for each sample that has no structure yet."""
         starts = list(self._draw_starts(attempt))
         for group in _split(starts):
-            relaxed = _relax_starts(self._model, self._spec, [start.atoms for _, start in group], self._report)
+            relaxed = relax_starts(self._model, self._spec, [start.atoms for _, start in group], self._report)
             for (sample, start), atoms, outcome in zip(
                 group, relaxed.structures.to_atoms(), _outcomes(self._model, relaxed), strict=True
             ):
@@ -136,9 +144,10 @@ class _Search:
 
     def result(self) -> GenerationResult:
         """Everything, in the order of the samples."""
+        found = self._flawed | self._found
         return GenerationResult(
-            [self._found[sample] for sample in sorted(self._found)],
-            [SampleFailure(sample, reason) for sample, reason in self._pending.items()],
+            [found[sample] for sample in sorted(found)],
+            [SampleFailure(sample, reason) for sample, reason in self._pending.items() if sample not in found],
         )
 
     def _draw_starts(self, attempt: int) -> Iterator[tuple[int, Start]]:
@@ -158,8 +167,7 @@ class _Search:
         if reason is not None:
             self._pending[sample] = reason
             return
-        del self._pending[sample]
-        self._found[sample] = GeneratedStructure(
+        structure = GeneratedStructure(
             sample=sample,
             atoms=atoms,
             pseudo_energy_per_atom=outcome.energy / len(atoms),
@@ -169,6 +177,17 @@ class _Search:
             start_origin=start.origin,
             formation_energy_per_atom=outcome.formation_energy_per_atom,
         )
+        if self._is_flawed(atoms):
+            known = self._flawed.get(sample, structure)
+            self._flawed[sample] = min(known, structure, key=lambda one: one.pseudo_energy_per_atom)
+            return
+        del self._pending[sample]
+        self._found[sample] = structure
+
+    def _is_flawed(self, atoms: Atoms) -> bool:
+        """Whether these atoms could have become a molecule and have not; no odd number of electrons could."""
+        could = self._spec.is_molecule and atoms.numbers.sum() % 2 == 0
+        return could and find_molecule_flaw(atoms) is not None
 
     def _report(self, n_done: int, n_steps: int) -> None:
         if self._on_progress is not None:
@@ -230,7 +249,7 @@ def _split(starts: Sequence[tuple[int, Start]]) -> Iterator[list[tuple[int, Star
         yield group
 
 
-def _relax_starts(
+def relax_starts(
     model: Model, spec: GenerationSpec, starts: Sequence[Atoms], on_progress: Callable[[int, int], None]
 ) -> RelaxationResult:
     """Relax starts as the boundary conditions allow; crystals of free cell settle at fixed volume first."""

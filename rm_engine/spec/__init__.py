@@ -5,16 +5,18 @@ from rm_engine.spec.fingerprint import read_fingerprint
 from rm_engine.spec.formula import Formula, parse_formula
 from rm_engine.spec.generation import Cell, GenerationSpec, default_model
 from rm_engine.spec.starts import START_KINDS, StartKind, StartMix
-from rm_engine.spec.training import NoiseSpec, TrainingSpec
+from rm_engine.spec.training import DescentSpec, NoiseSpec, RankingSpec, TrainingSpec
 
 __all__ = [
     "START_KINDS",
     "Cell",
+    "DescentSpec",
     "Formula",
     "GenerationSpec",
     "ModelCard",
     "NoiseSpec",
     "PotentialConfig",
+    "RankingSpec",
     "StartKind",
     "StartMix",
     "TrainingSpec",

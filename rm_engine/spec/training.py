@@ -42,22 +42,19 @@ class NoiseSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingSpec:
-    """One training run.
+class DescentSpec:
+    """What every training run has in common.
 
     Attributes:
         name: name of the model that comes out.
         potential: hyper-parameters of the potential.
-        noise: the noise.
-        n_epochs: visits of every structure; each visit draws fresh noise.
+        n_epochs: visits of every structure.
         batch_size: structures in a step.
         learning_rate: highest learning rate; it rises over the first ``warmup`` fraction of the steps and falls as a
             cosine to ``final_rate`` of it.
         warmup: fraction of the steps.
         final_rate: fraction of the learning rate at the end.
         weight_decay: decoupled weight decay of AdamW.
-        force_weight: weight of the mean squared force error in the loss (eq. 12).
-        stress_weight: weight of the mean squared stress error.
         gradient_norm: gradients are clipped to this norm.
         ema_decay: decay of the exponential moving average of the weights, by step; the average is what is validated
             and kept.
@@ -67,16 +64,45 @@ class TrainingSpec:
 
     name: str
     potential: PotentialConfig
-    noise: NoiseSpec = field(default_factory=NoiseSpec)
     n_epochs: int = 100
     batch_size: int = 32
     learning_rate: float = 6e-3
     warmup: float = 0.02
     final_rate: float = 1e-2
     weight_decay: float = 1e-5
-    force_weight: float = 1.0
-    stress_weight: float = 10.0
     gradient_norm: float = 0.3
     ema_decay: float = 0.999
     validation_fraction: float = 0.05
     seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingSpec(DescentSpec):
+    """A training on the response to noise; each visit of a structure draws fresh noise.
+
+    Attributes:
+        noise: the noise.
+        force_weight: weight of the mean squared force error in the loss (eq. 12).
+        stress_weight: weight of the mean squared stress error.
+    """
+
+    noise: NoiseSpec = field(default_factory=NoiseSpec)
+    force_weight: float = 1.0
+    stress_weight: float = 10.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class RankingSpec(DescentSpec):
+    """A training of the potential that estimates formation energies and ranks.
+
+    Attributes:
+        contrast_weight: weight of the contrastive term against the error of the formation energies.
+        margin: a false minimum should lie this far above the known structure, eV/atom.
+        scale: softness of that demand, eV/atom.
+        huber: errors of formation energies count linearly from here on, eV/atom.
+    """
+
+    contrast_weight: float = 1.0
+    margin: float = 0.05
+    scale: float = 0.03
+    huber: float = 0.1

@@ -6,6 +6,7 @@ import json
 import math
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import safe_open
@@ -14,13 +15,13 @@ from torch import Tensor
 
 from rm_engine.checkpoint import copy_parameters, read_tensors, replace_file
 from rm_engine.errors import CheckpointError
+from rm_engine.training.descent import Descent
 from rm_engine.training.divergence import DivergenceGuard
-from rm_engine.training.trainer import EpochRecord, Trainer
 
 _MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
-def save_state(trainer: Trainer, path: Path) -> None:
+def save_state(trainer: Descent[Any, Any], path: Path) -> None:
     """Write weights, their average, the optimiser's moments and the record; whole or not at all."""
     tensors: dict[str, Tensor] = {}
     for name, parameter in trainer.potential.named_parameters():
@@ -38,7 +39,7 @@ def save_state(trainer: Trainer, path: Path) -> None:
     replace_file(path, save({name: value.cpu().contiguous() for name, value in tensors.items()}, metadata))
 
 
-def load_state(trainer: Trainer, path: Path) -> None:
+def load_state(trainer: Descent[Any, Any], path: Path) -> None:
     """Put a trainer where :func:`save_state` left another of the same specification.
 
     Raises:
@@ -58,7 +59,7 @@ def load_state(trainer: Trainer, path: Path) -> None:
     copy_parameters(trainer.potential, part("potential/"), path)
     copy_parameters(trainer.average, part("average/"), path)
     trainer.n_steps = int(metadata["n_steps"])
-    trainer.records = [EpochRecord(**record) for record in json.loads(metadata["records"])]
+    trainer.records = [trainer.record_type(**record) for record in json.loads(metadata["records"])]
     trainer.guard = DivergenceGuard(min((record.loss for record in trainer.records), default=math.inf))
     moments = {moment: part(f"{moment}/") for moment in _MOMENTS}
     for name, parameter in trainer.potential.named_parameters():

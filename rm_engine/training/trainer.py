@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +17,7 @@ from rm_engine.response import NoisyBatch, PseudoResponse, respond, shake
 from rm_engine.spec import TrainingSpec
 from rm_engine.structure import StructureBatch
 from rm_engine.training.dataset import TrainingSet
-from rm_engine.training.divergence import DivergenceGuard
+from rm_engine.training.descent import Descent, OnStep, make_potential
 
 _TRAINING, _ORDER, _VALIDATION = range(3)
 """Streams of randomness; each draw is seeded by (seed, stream, count), so that resuming needs no generator state."""
@@ -74,16 +73,10 @@ class Errors:
         )
 
 
-class Trainer:
-    """Everything that changes during training: weights, their average, the optimiser and the count of steps.
+class Trainer(Descent[TrainingSpec, EpochRecord]):
+    """A training on the response to noise."""
 
-    Attributes:
-        potential: the potential in training.
-        average: exponential moving average of its weights; what is validated and kept.
-        n_steps: optimiser steps done.
-        records: scores of the epochs done.
-        guard: what stops the run when it diverges.
-    """
+    record_type = EpochRecord
 
     def __init__(
         self,
@@ -92,48 +85,24 @@ class Trainer:
         validation: Sequence[Atoms],
         device: torch.device | str = "cpu",
     ) -> None:
-        self.spec = spec
+        super().__init__(spec, make_potential(spec, device))
         self.training_set = TrainingSet.from_atoms(training, smallest_cell=spec.noise.smallest_cell, device=device)
         self.validation_set = TrainingSet.from_atoms(validation, smallest_cell=spec.noise.smallest_cell, device=device)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(spec.seed)
-            self.potential = CACE(spec.potential).to(device)
-        self.average = copy.deepcopy(self.potential)
-        self.optimizer = torch.optim.AdamW(
-            self.potential.parameters(), lr=spec.learning_rate, weight_decay=spec.weight_decay, foreach=True
-        )
-        self.n_steps = 0
-        self.records: list[EpochRecord] = []
-        self.guard = DivergenceGuard()
 
     @property
     def steps_per_epoch(self) -> int:
         """Optimiser steps in an epoch."""
         return math.ceil(len(self.training_set) / self.spec.batch_size)
 
-    def run(self, on_step: Callable[[int, float], None] | None = None) -> Iterator[EpochRecord]:
-        """Train to the end, epoch by epoch, from wherever the state stands.
-
-        Args:
-            on_step: called with the number of steps done and the loss after every step.
-
-        Raises:
-            TrainingDivergedError: see :class:`DivergenceGuard`; weights and records are those of before the step.
-        """
-        for epoch in range(len(self.records), self.spec.n_epochs):
-            record = self._run_epoch(epoch, on_step)
-            self.records.append(record)
-            yield record
-
-    def _run_epoch(self, epoch: int, on_step: Callable[[int, float], None] | None) -> EpochRecord:
+    def run_epoch(self, epoch: int, on_step: OnStep) -> EpochRecord:
+        """Every training structure once under fresh noise, then the held-out ones."""
         total = []
         losses = []
         for batch in self.training_set.batches(self.spec.batch_size, (self.spec.seed, _ORDER, epoch)):
             errors, loss = self.step(batch)
             total.append(errors)
             losses.append(loss)
-            if on_step is not None:
-                on_step(self.n_steps, loss)
+            on_step(self.n_steps, loss)
         force, stress = _root_mean_squares(total)
         held_out = self.validate()
         v_force, v_stress = _root_mean_squares(held_out)
@@ -153,20 +122,9 @@ class Trainer:
     def step(self, batch: StructureBatch) -> tuple[Errors, float]:
         """One optimiser step on fresh noise; the errors before it, and the loss."""
         example = self.draw(batch, _TRAINING, self.n_steps)
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.learning_rate()
         errors = self.errors_of(self.potential, example, differentiable=True)
-        loss = errors.loss(self.spec)
-        self.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        norm = torch.nn.utils.clip_grad_norm_(self.potential.parameters(), self.spec.gradient_norm)
-        self.guard.check(self.n_steps, float(loss.detach()), float(norm))
-        self.optimizer.step()
-        self.n_steps += 1
-        self._update_average()
-        return Errors(errors.force.detach(), errors.stress.detach(), errors.n_forces, errors.n_stresses), float(
-            loss.detach()
-        )
+        loss = self.descend(errors.loss(self.spec))
+        return Errors(errors.force.detach(), errors.stress.detach(), errors.n_forces, errors.n_stresses), loss
 
     def validate(self) -> list[Errors]:
         """Errors of the averaged weights on the held-out structures, batch by batch, under the same noise each time."""
@@ -199,23 +157,6 @@ class Trainer:
             n_forces=3 * batch.n_atoms,
             n_stresses=9 * int(batch.is_crystal.sum()),
         )
-
-    def learning_rate(self) -> float:
-        """Learning rate of the next step: a linear rise, then half a cosine."""
-        spec = self.spec
-        progress = self.n_steps / max(1, spec.n_epochs * self.steps_per_epoch)
-        if progress < spec.warmup:
-            return spec.learning_rate * max(progress, 1e-3) / spec.warmup
-        fall = (progress - spec.warmup) / (1 - spec.warmup)
-        cosine = (1 + math.cos(math.pi * min(1.0, fall))) / 2
-        return spec.learning_rate * (spec.final_rate + (1 - spec.final_rate) * cosine)
-
-    def _update_average(self) -> None:
-        """Move the average; early on with a shorter memory, so that the initial weights do not linger."""
-        decay = min(self.spec.ema_decay, (1 + self.n_steps) / (10 + self.n_steps))
-        with torch.no_grad():
-            for average, current in zip(self.average.parameters(), self.potential.parameters(), strict=True):
-                average.lerp_(current, 1 - decay)
 
 
 def _root_mean_squares(errors: Sequence[Errors]) -> tuple[float | None, float | None]:

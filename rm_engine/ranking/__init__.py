@@ -1,0 +1,1 @@
+"""Learning to rank: false minima that searches run into, and the potential that tells them from known structures."""
