@@ -131,8 +131,8 @@ class GenerationSpec:
     def check_against(self, card: ModelCard) -> None:
         """Raise :class:`InputError` where the model cannot answer this request.
 
-        That is an element the model has not learned, or a volume into which the atoms cannot go at the separation
-        asked for.
+        That is an element the model has not learned, a crystal of a model that learned molecules only, or a volume into
+        which the atoms cannot go at the separation asked for.
         """
         unknown = [symbol for symbol in self.formula.elements if symbol not in card.elements]
         if unknown:
@@ -142,6 +142,14 @@ class GenerationSpec:
                 self.composition,
                 f"the model {card.name!r} has not learned {', '.join(unknown)}",
                 "Use elements that the model knows (GET /models lists them), or another model.",
+            )
+        if not self.is_molecule and card.boundary == "molecule":
+            raise InputError(
+                "model_of_molecules",
+                "model",
+                card.name,
+                "it has learned nothing but molecules, and so no response to strain",
+                f"Ask it for molecules, or ask for this crystal with {DEFAULT_MODEL!r}.",
             )
         self._check_separations(card)
 

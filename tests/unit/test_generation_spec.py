@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from rm_engine.errors import InputError
 from rm_engine.spec import GenerationSpec, ModelCard, PotentialConfig
-from rm_engine.spec.generation import DEFAULT_MODEL, DEFAULT_MOLECULE_MODEL
+from rm_engine.spec.generation import DEFAULT_MODEL, DEFAULT_MOLECULE_MODEL, MOLECULE
 from rm_engine.spec.limits import DEFAULT_MAX_ATOMS, MAX_SEED
 
 CUBE = ((5.0, 0.0, 0.0), (0.0, 5.0, 0.0), (0.0, 0.0, 5.0))
@@ -29,7 +30,7 @@ CARD = ModelCard(
         separate_receiver_embedding=False,
     ),
     volumes={"Li": 14.0, "S": 20.0},
-    reference_energies={},
+    reference_energies={"Li": -1.0, "S": -1.0},
     training={},
 )
 
@@ -116,6 +117,13 @@ class TestAgainstAModel:
         error = self.refusal(composition="LiFeNi")
         assert (error.code, error.field) == ("element_not_in_model", "composition")
         assert "Fe, Ni" in error.reason
+
+    def test_crystals_of_a_model_of_molecules(self) -> None:
+        card = replace(CARD, reference_energies={})
+        with pytest.raises(InputError) as caught:
+            GenerationSpec(composition="LiS2").check_against(card)
+        assert (caught.value.code, caught.value.field) == ("model_of_molecules", "model")
+        GenerationSpec(composition="LiS2", periodic=MOLECULE).check_against(card)
 
     @pytest.mark.parametrize(
         "fields",
