@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -165,7 +166,7 @@ class PrototypeTable:
             if data["format_version"] != FORMAT_VERSION:
                 raise ValueError(f"format version {data['format_version']}")  # noqa: TRY301  # handled as the others
             return cls._from_json(data)
-        except (OSError, KeyError, TypeError, ValueError) as error:
+        except (OSError, EOFError, zlib.error, LookupError, TypeError, ValueError) as error:
             raise CheckpointError(f"This is no table of prototypes ({error}). Fit it again.") from error
 
     @classmethod
