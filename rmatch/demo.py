@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rmatch.client import Client
 from rmatch.embedded import START_SECONDS, find_port, run_service
 from rmatch.errors import CommandError
-from rmatch.tables import structure_table
+from rmatch.tables import ranking_energy, structure_table
 from service.settings import Settings
 
 _REQUESTS: Final = ({"composition": "LiS2", "n": 30, "seed": 0}, {"composition": "Li2S", "n": 20, "seed": 0})
@@ -25,7 +25,7 @@ _N_SHOWN: Final = 5
 def demo(
     picture: Annotated[Path, typer.Option(help="Where the picture of the hull goes.")] = Path("demo-hull.png"),
 ) -> None:
-    """Show the whole way once: ask for LiS2 and Li2S, watch, and draw the pseudo hull of Li-S."""
+    """Show the whole way once: ask for LiS2 and Li2S, watch, and draw the hull of Li-S."""
     console = Console()
     if not picture.absolute().parent.is_dir():
         raise CommandError(f"There is no folder {picture.absolute().parent}. Give another --picture.")
@@ -82,7 +82,7 @@ def _show(console: Console, client: Client, jobs: dict[str, dict[str, Any]]) -> 
         console.print(structure_table(title, lowest[:_N_SHOWN]))
     console.print(structure_table("Known structures among them", client.structures(matched=True, unique=True)))
     on_hull = client.structures(hull=True, unique=True, chemsys=_CHEMSYS)
-    console.print(structure_table(f"On the pseudo hull of {_CHEMSYS}", on_hull))
+    console.print(structure_table(f"On the hull of {_CHEMSYS}", on_hull))
 
 
 def _draw(client: Client, picture: Path, settings: Settings) -> Path:
@@ -91,11 +91,10 @@ def _draw(client: Client, picture: Path, settings: Settings) -> Path:
 
     items = client.structures(chemsys=_CHEMSYS, converged=True)
     points = [
-        HullPoint(dict(parse_formula(item["formula"]).counts), item["pseudo_energy_per_atom"], _kind(item))
-        for item in items
+        HullPoint(dict(parse_formula(item["formula"]).counts), ranking_energy(item), _kind(item)) for item in items
     ]
     card = read_card(find_model(items[0]["model"], settings.model_directories))
-    return save_figure(plot_hull(points, card.reference_energies), picture)[0]
+    return save_figure(plot_hull(points, card.reference_energies, card.energy_kind), picture)[0]
 
 
 def _kind(item: dict[str, Any]) -> Literal["known", "new", "duplicate"]:

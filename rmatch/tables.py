@@ -22,13 +22,18 @@ def structure_table(title: str, items: Iterable[dict[str, Any]]) -> Table:
         table.add_row(
             item["formula"],
             str(item["n_atoms"]),
-            f"{item[item['energy_kind'] + '_energy_per_atom']:.4f}",
+            f"{ranking_energy(item):.4f}",
             "" if above is None else f"{above:.4f}",
             f"{item['model']}, {energy_text(item['energy_kind'])}",
             space_group_text(item["space_group"]),
             _match_text(item),
         )
     return table
+
+
+def ranking_energy(item: dict[str, Any]) -> float:
+    """The energy per atom that a structure's model ranks it by."""
+    return float(item[f"{item['energy_kind']}_energy_per_atom"])
 
 
 def space_group_text(space_group: dict[str, Any] | None) -> str:

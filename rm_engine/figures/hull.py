@@ -1,4 +1,4 @@
-"""The pseudo convex hull as a picture: a line for two elements, a triangle for three, strips for any other number."""
+"""The convex hull as a picture: a line for two elements, a triangle for three, strips for any other number."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from scipy.spatial import ConvexHull
 
 from rm_engine.figures.canvas import BLUE, FAINT, INK, ORANGE, make_axes
 from rm_engine.figures.phases import HullPoint, Phases, find_phases, write_formula
+from rm_engine.spec.card import EnergyKind
 
 Values = NDArray[np.float64]
 
@@ -27,8 +28,10 @@ _SHOWN: Final = 0.9
 _MOST_STRIPS: Final = 12
 
 
-def plot_hull(points: Sequence[HullPoint], reference_energies: Mapping[str, float]) -> Figure:
-    """Draw the pseudo convex hull of a chemical system.
+def plot_hull(
+    points: Sequence[HullPoint], reference_energies: Mapping[str, float], energy_kind: EnergyKind = "pseudo"
+) -> Figure:
+    """Draw the convex hull of a chemical system.
 
     Two elements: excess energies and the hull over the composition. Three: a triangle of compositions, coloured by the
     distance of their lowest structure to the hull. Any other number: the distance of every structure, by composition.
@@ -36,16 +39,17 @@ def plot_hull(points: Sequence[HullPoint], reference_energies: Mapping[str, floa
     Args:
         points: the structures, at least one.
         reference_energies: energy per atom of the elements, as in :func:`rm_engine.analysis.excess_energies`.
+        energy_kind: what all these energies are.
 
     Raises:
         InputError: the energy of an element is not known, or an energy is not finite.
     """
-    phases = find_phases(points, reference_energies)
+    phases = find_phases(points, reference_energies, energy_kind)
     n_elements = len(phases.elements)
     figure, axes = make_axes(6.4, 5.4) if n_elements == 3 else make_axes(7.0, 4.6)
     {2: _draw_line, 3: _draw_triangle}.get(n_elements, _draw_strips)(phases, axes)
-    subject = "energies" if n_elements == 1 else "convex hull"
-    axes.set_title(f"Pseudo {subject} of {'–'.join(phases.elements)}", color=INK, loc="left", weight="bold", pad=12)
+    subject = f"{energy_kind} {'energies' if n_elements == 1 else 'convex hull'}".capitalize()
+    axes.set_title(f"{subject} of {'–'.join(phases.elements)}", color=INK, loc="left", weight="bold", pad=12)
     return figure
 
 
@@ -71,7 +75,7 @@ def _draw_line(phases: Phases, axes: Axes) -> None:
     axes.set_xlim(-0.06, 1.06)
     first, second = phases.elements
     axes.set_xlabel(f"fraction of {second} in {first}$_{{1-x}}${second}$_x$", color=INK)
-    axes.set_ylabel("excess pseudo energy per atom", color=INK)
+    axes.set_ylabel(f"excess {phases.energy_label}", color=INK)
 
 
 def _draw_strips(phases: Phases, axes: Axes) -> None:
@@ -87,7 +91,7 @@ def _draw_strips(phases: Phases, axes: Axes) -> None:
     _limit_height(axes, phases.above[~np.isnan(x)], 0.0)
     axes.set_xticks(range(len(shown)), [write_formula(formula) for formula in shown])
     axes.set_xlim(-0.5, len(shown) - 0.5)
-    axes.set_ylabel("pseudo energy per atom above the hull", color=INK)
+    axes.set_ylabel(f"{phases.energy_label} above the hull", color=INK)
 
 
 def _draw_triangle(phases: Phases, axes: Axes) -> None:
@@ -112,7 +116,7 @@ def _draw_triangle(phases: Phases, axes: Axes) -> None:
     )
     for index in phases.on_hull:
         _label_outside(axes, write_formula(phases.formulas[index]), float(x[index]), float(y[index]))
-    axes.figure.colorbar(colored, ax=axes, shrink=0.7, label="pseudo energy per atom above the hull")
+    axes.figure.colorbar(colored, ax=axes, shrink=0.7, label=f"{phases.energy_label} above the hull")
     for color, label in ((BLUE, "known"), (ORANGE, "new")):
         axes.scatter([], [], s=60, facecolors="white", edgecolors=color, linewidths=1.6, label=label)
     axes.legend(frameon=False, loc="upper left")

@@ -1,4 +1,4 @@
-"""What the pictures of a pseudo convex hull show, worked out before anything is drawn."""
+"""What the pictures of a convex hull show, worked out before anything is drawn."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from rm_engine.analysis import energies_above_hull, excess_energies
 from rm_engine.spec import Formula
+from rm_engine.spec.card import EnergyKind
 
 Kind = Literal["element", "known", "new", "duplicate"]
 
@@ -23,7 +24,7 @@ class HullPoint:
 
     Attributes:
         composition: number of atoms of each element.
-        energy_per_atom: pseudo energy, pseudo units.
+        energy_per_atom: of one kind for all points of a picture.
         kind: ``known`` where it matches a known structure, ``duplicate`` where it repeats a lower one, else ``new``;
             ``element`` is kept for the end members.
     """
@@ -40,10 +41,11 @@ class Phases:
     Attributes:
         elements: symbols, in alphabetical order.
         fractions: atomic fractions (n_points, n_elements).
-        excess: excess energies per atom (n_points), pseudo units.
-        above: distances to the hull per atom (n_points), pseudo units.
+        excess: excess energies per atom (n_points).
+        above: distances to the hull per atom (n_points).
         formulas: reduced formulas (n_points).
         kinds: what the points are (n_points).
+        energy_kind: of all energies; pseudo energies have no unit, formation energies are in eV.
     """
 
     elements: tuple[str, ...]
@@ -52,6 +54,12 @@ class Phases:
     above: NDArray[np.float64]
     formulas: tuple[str, ...]
     kinds: NDArray[np.str_]
+    energy_kind: EnergyKind
+
+    @property
+    def energy_label(self) -> str:
+        """What stands at an axis."""
+        return "pseudo energy per atom" if self.energy_kind == "pseudo" else "formation energy (eV/atom)"
 
     @cached_property
     def lowest(self) -> dict[str, int]:
@@ -67,7 +75,9 @@ class Phases:
         return [index for index in self.lowest.values() if self.above[index] == 0]
 
 
-def find_phases(points: Sequence[HullPoint], reference_energies: Mapping[str, float]) -> Phases:
+def find_phases(
+    points: Sequence[HullPoint], reference_energies: Mapping[str, float], energy_kind: EnergyKind
+) -> Phases:
     """Work out what to draw.
 
     Raises:
@@ -92,6 +102,7 @@ def find_phases(points: Sequence[HullPoint], reference_energies: Mapping[str, fl
         above=np.array(energies_above_hull(compositions, energies, reference_energies)),
         formulas=tuple(Formula(tuple(composition.items())).reduced for composition in compositions),
         kinds=np.array([point.kind for point in every]),
+        energy_kind=energy_kind,
     )
 
 

@@ -20,6 +20,6 @@ def test_the_demonstration_ends_with_tables_and_a_picture(
     demo.demo(tmp_path / "hull.png")
     shown = capsys.readouterr().out
     assert "The lowest of 4 structures of C2" in shown
-    assert "On the pseudo hull of C" in shown
+    assert "On the hull of C" in shown
     assert "succeeded" in shown
     assert (tmp_path / "hull.png").read_bytes().startswith(b"\x89PNG")
