@@ -18,14 +18,11 @@ from rm_engine.evaluation.campaign import Campaign, Result
 from rm_engine.evaluation.intervals import Estimate, estimate_mean, estimate_median, estimate_share
 from rm_engine.evaluation.provenance import describe_programs, fingerprint_atoms
 from rm_engine.evaluation.targets import Target
-from rm_engine.relax import RelaxationConfig, relax
-from rm_engine.spec import read_fingerprint
-from rm_engine.structure import StructureBatch
+from rm_engine.search.generation import relax_starts
+from rm_engine.spec import GenerationSpec, read_fingerprint
 
 _DEFAULT: Final = StructureMatcher(primitive_cell=False)
 """The default tolerances of pymatgen: ltol 0.2, stol 0.3, angle_tol 5."""
-_SETTLING: Final = RelaxationConfig(fmax=0.05, max_steps=100, cell="fixed_volume")
-"""As in the search."""
 _N_PER_TASK: Final = 32
 """Structures relaxed together; fixed, so that results do not depend on the number of processes."""
 
@@ -174,12 +171,10 @@ class _Relaxed:
 def _relax(model: Model, targets: Sequence[Target], max_steps: int) -> Iterator[_Relaxed]:
     if not targets:
         return
-    batch = StructureBatch.from_atoms([target.atoms for target in targets], device=model.device)
-    settled = relax(model.potential, batch, _SETTLING)
-    relaxed = relax(model.potential, settled.structures, RelaxationConfig(max_steps=max_steps))
-    n_steps = (settled.n_steps + relaxed.n_steps).tolist()
-    reasons = [early or late for early, late in zip(settled.reasons, relaxed.reasons, strict=True)]
-    for row in zip(relaxed.structures.to_atoms(), relaxed.converged.tolist(), n_steps, reasons, strict=True):
+    spec = GenerationSpec(composition=targets[0].formula, model=model.card.name, max_steps=max_steps)
+    relaxed = relax_starts(model, spec, [target.atoms for target in targets], lambda _n_done, _n_steps: None)
+    columns = (relaxed.structures.to_atoms(), relaxed.converged.tolist(), relaxed.n_steps.tolist(), relaxed.reasons)
+    for row in zip(*columns, strict=True):
         yield _Relaxed(*row)
 
 
