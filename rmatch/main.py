@@ -7,7 +7,21 @@ import sys
 import typer
 
 from rm_engine.errors import RMEngineError
-from rmatch import api, benchmark, demo, generate, migrate, models, prototypes, references, sweep, train, up, worker
+from rmatch import (
+    api,
+    benchmark,
+    demo,
+    figure,
+    generate,
+    migrate,
+    models,
+    prototypes,
+    references,
+    sweep,
+    train,
+    up,
+    worker,
+)
 from rmatch.errors import CommandError
 from service.domain.errors import ServiceError
 
@@ -17,7 +31,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     help="Propose crystals and molecules for a composition with Response Matching.",
 )
-for command in (up.up, demo.demo, generate.generate, train.train, models.models, prototypes.prototypes):
+for command in (up.up, demo.demo, generate.generate, train.train, models.models, prototypes.prototypes, figure.figure):
     app.command()(command)
 app.add_typer(references.app, name="references")
 app.add_typer(benchmark.app, name="benchmark")

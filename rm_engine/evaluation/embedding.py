@@ -20,8 +20,9 @@ Values = NDArray[np.float64]
 
 LANTHANIDE: Final = "lanthanide"
 ACTINIDE: Final = "actinide"
-_PERIOD_STARTS: Final = (1, 3, 11, 19, 37, 55, 87, 119)
-_N_PERMUTATIONS: Final = 10_000
+PERIOD_STARTS: Final = (1, 3, 11, 19, 37, 55, 87, 119)
+"""Atomic numbers with which the periods begin."""
+N_PERMUTATIONS: Final = 10_000
 
 
 @dataclass(frozen=True)
@@ -106,9 +107,9 @@ def find_group(symbol: str) -> str:
     for name, first in ((LANTHANIDE, 57), (ACTINIDE, 89)):
         if first <= number <= first + 14:
             return name
-    period = next(row for row, start in enumerate(_PERIOD_STARTS[1:]) if number < start)
-    column = number - _PERIOD_STARTS[period] + 1
-    length = _PERIOD_STARTS[period + 1] - _PERIOD_STARTS[period]
+    period = next(row for row, start in enumerate(PERIOD_STARTS[1:]) if number < start)
+    column = number - PERIOD_STARTS[period] + 1
+    length = PERIOD_STARTS[period + 1] - PERIOD_STARTS[period]
     return str(column if column <= 2 or (length == 18 and column <= 12) else column + 18 - length)
 
 
@@ -134,7 +135,7 @@ def measure_kinship(points: Values, groups: Sequence[str], *, seed: int = 0) -> 
 
     rng = np.random.default_rng(seed)
     observed = count(labels, 1)
-    n_as_good = sum(count(rng.permutation(labels), 1) >= observed for _ in range(_N_PERMUTATIONS))
+    n_as_good = sum(count(rng.permutation(labels), 1) >= observed for _ in range(N_PERMUTATIONS))
     misses = [comb(n_others - int(kin), 3) / comb(n_others, 3) for kin in n_kin[can_be]]
     return Kinship(
         n_elements=n_elements,
@@ -142,7 +143,7 @@ def measure_kinship(points: Values, groups: Sequence[str], *, seed: int = 0) -> 
         nearest_by_chance=float((n_kin[can_be] / n_others).mean()),
         among_three=count(labels, 3) / n_elements,
         among_three_by_chance=1 - float(np.mean(misses)),
-        p_value=(1 + n_as_good) / (1 + _N_PERMUTATIONS),
+        p_value=(1 + n_as_good) / (1 + N_PERMUTATIONS),
     )
 
 
