@@ -38,8 +38,8 @@ def generate(
         str, typer.Option(help="Name of the model, see `rmatch models`; by default the one for the boundary.")
     ] = "",
     starts: Annotated[
-        str, typer.Option(help="Shares of the kinds of start, e.g. references=2,wyckoff=1,random=1.")
-    ] = "",
+        str, typer.Option(help="One kind of start, or shares, e.g. wyckoff or references=2,wyckoff=1,random=1.")
+    ] = "usual",
     references: Annotated[
         Path | None,
         typer.Option(help="Known structures to put elements into: whatever `rmatch references import` reads."),
@@ -52,7 +52,7 @@ def generate(
 ) -> None:
     """Generate structures right here, without the service, and list the lowest."""
     parse_formula(composition)  # before torch, which takes seconds
-    mix = _parse_starts(starts) if starts else None
+    mix = None if starts == "usual" else _parse_starts(starts)
     import torch
 
     from rm_engine import generate as generate_structures
@@ -95,14 +95,14 @@ def generate(
 
 
 def _parse_starts(text: str) -> StartMix:
-    """Shares such as ``references=2,random=1``.
+    """Shares such as ``references=2,random=1``; a kind without a number has one share.
 
     Raises:
         CommandError: not of this form, or of another kind.
     """
     parts = [part.partition("=") for part in text.split(",")]
     try:
-        return StartMix(**{kind.strip(): float(share) for kind, _, share in parts})
+        return StartMix(**{kind.strip(): float(share) if sign else 1.0 for kind, sign, share in parts})
     except (TypeError, ValueError) as error:
         way = f"Give shares of {', '.join(START_KINDS)}, not all of them zero, e.g. wyckoff=2,random=1."
         raise CommandError(f"--starts {text[:80]!r} is no mix of starts. {way}") from error
