@@ -74,10 +74,12 @@ class CandidateSearch(Campaign[tuple[int, ...]]):
         return [tuple(chosen[row : row + _TARGETS_PER_TASK]) for row in range(0, len(chosen), _TARGETS_PER_TASK)]
 
     def identify(self, task: tuple[int, ...]) -> dict[str, Any]:
-        """The targets, how they are searched, and on which surface."""
+        """The targets, how they are searched, and on which surface; not how many there are besides."""
+        how = asdict(self.spec)
+        del how["n_targets"]
         return {
             "targets": [self.known[row][0] for row in task],
-            "spec": asdict(self.spec),
+            "spec": how,
             "model": read_fingerprint(self.checkpoint),
         }
 

@@ -1,7 +1,9 @@
 """Training on the response of structures to noise."""
 
+from rm_engine.training.elements import find_end_members
 from rm_engine.training.recipes import RECIPES, Recipe, TrainingData
-from rm_engine.training.run import TrainingWatch, read_log, train
+from rm_engine.training.record import summarize_curves, summarize_data
+from rm_engine.training.run import TrainingWatch, read_log, run_in_folder, train
 from rm_engine.training.trainer import EpochRecord, Trainer
 
 __all__ = [
@@ -11,6 +13,10 @@ __all__ = [
     "Trainer",
     "TrainingData",
     "TrainingWatch",
+    "find_end_members",
     "read_log",
+    "run_in_folder",
+    "summarize_curves",
+    "summarize_data",
     "train",
 ]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from ase import Atoms
 from ase.build import bulk
 from scipy.optimize import nnls
 
-from rm_engine.potential import CACE
+from rm_engine.checkpoint import Model
 from rm_engine.relax import RelaxationConfig, relax
 from rm_engine.structure import StructureBatch
 from rm_engine.units import SYMBOLS
@@ -33,27 +33,27 @@ def regress_volumes(structures: Sequence[Atoms]) -> dict[str, float]:
     return {SYMBOLS[number]: round(float(volumes[number]), 4) for number in present}
 
 
-def find_reference_energies(
-    potential: CACE, structures: Sequence[Atoms], volumes: Mapping[str, float]
-) -> dict[str, float]:
-    """Pseudo energy per atom of every element: the lowest relaxed one among its own training structures.
+def find_end_members(model: Model, structures: Sequence[Atoms]) -> dict[str, float]:
+    """The end members of hulls: of every element the lowest energy per atom among its own known structures, relaxed,
+    of the kind that ranks the model's structures.
 
     An element of crystals that has no structure of its own is tried in simple prototypes instead, because without its
     end member no compound of it has a hull.
 
     Args:
-        potential: the trained potential.
+        model: the trained model.
         structures: the training set.
-        volumes: Å³ per atom, for the prototypes.
     """
     crystals = [atoms for atoms in structures if atoms.pbc.all()]
     elemental = [atoms for atoms in crystals if len(set(atoms.numbers.tolist())) == 1]
-    energies = _lowest_relaxed(potential, elemental)
+    energies = _lowest_relaxed(model, elemental)
     present = {SYMBOLS[number] for atoms in crystals for number in set(atoms.numbers.tolist())}
     prototypes = [
-        atoms for symbol in sorted(present - set(energies)) for atoms in build_prototypes(symbol, volumes[symbol])
+        atoms
+        for symbol in sorted(present - set(energies))
+        for atoms in build_prototypes(symbol, model.card.volumes[symbol])
     ]
-    return dict(sorted({**energies, **_lowest_relaxed(potential, prototypes)}.items()))
+    return dict(sorted({**energies, **_lowest_relaxed(model, prototypes)}.items()))
 
 
 def build_prototypes(symbol: str, volume: float) -> list[Atoms]:
@@ -67,16 +67,16 @@ def build_prototypes(symbol: str, volume: float) -> list[Atoms]:
     return found
 
 
-def _lowest_relaxed(potential: CACE, elemental: Sequence[Atoms]) -> dict[str, float]:
-    """Lowest converged pseudo energy per atom of each element among crystals of one element."""
+def _lowest_relaxed(model: Model, elemental: Sequence[Atoms]) -> dict[str, float]:
+    """Lowest converged energy per atom of each element among crystals of one element."""
     if not elemental:
         return {}
-    parameter = next(potential.parameters())
-    batch = StructureBatch.from_atoms(elemental, dtype=parameter.dtype, device=parameter.device)
-    result = relax(potential, batch, RelaxationConfig(fmax=0.005, max_steps=1000))
+    batch = StructureBatch.from_atoms(elemental, device=model.device)
+    result = relax(model.potential, batch, RelaxationConfig(fmax=0.005, max_steps=1000))
+    estimates = model.estimate_formation_energies(result.structures)
+    per_atom = result.energies / batch.sizes if estimates is None else estimates
     energies: dict[str, float] = {}
-    per_atom = (result.energies / batch.sizes).tolist()
-    for atoms, energy, converged in zip(elemental, per_atom, result.converged.tolist(), strict=True):
+    for atoms, energy, converged in zip(elemental, per_atom.tolist(), result.converged.tolist(), strict=True):
         symbol = SYMBOLS[int(atoms.numbers[0])]
         if converged and energy < energies.get(symbol, np.inf):
             energies[symbol] = energy

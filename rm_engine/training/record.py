@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 from ase import Atoms
 
-from rm_engine.training.trainer import EpochRecord
+from rm_engine.training.descent import Record
 
 _MOST_POINTS: Final = 50
 
@@ -36,7 +36,7 @@ def hash_structures(structures: Sequence[Atoms]) -> str:
     return digest.hexdigest()
 
 
-def summarize_curves(records: Sequence[EpochRecord]) -> dict[str, list[float | None]]:
+def summarize_curves(records: Sequence[Record]) -> dict[str, list[float | None]]:
     """Scores over the epochs as columns, thinned evenly to at most 50 rows, the first and the last among them."""
     rows = np.unique(np.linspace(0, len(records) - 1, min(len(records), _MOST_POINTS)).round().astype(int))
     kept = [asdict(records[row]) for row in rows.tolist()]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,8 @@ from ase import Atoms
 
 from rm_engine.checkpoint import Model, replace_file, save_model
 from rm_engine.spec import ModelCard, TrainingSpec
-from rm_engine.training.elements import find_reference_energies, regress_volumes
+from rm_engine.training.descent import Descent
+from rm_engine.training.elements import find_end_members, regress_volumes
 from rm_engine.training.recipes import TrainingData
 from rm_engine.training.record import summarize_curves, summarize_data
 from rm_engine.training.screening import BadStructure, screen_data
@@ -38,7 +39,7 @@ class TrainingWatch:
 
     on_start: Callable[[int, int], None] = lambda _done, _total: None
     on_step: Callable[[int, float], None] = lambda _done, _loss: None
-    on_epoch: Callable[[EpochRecord], None] = lambda _record: None
+    on_epoch: Callable[[Any], None] = lambda _record: None
     on_skip: Callable[[BadStructure], None] = lambda _structure: None
 
 
@@ -76,21 +77,31 @@ def train(
     for structure in bad:
         watch.on_skip(structure)
     training, validation = split_data(spec, usable)
-    folder.mkdir(parents=True, exist_ok=True)
     trainer = Trainer(spec, training, validation, device)
-    state = folder / STATE_FILE
-    if state.exists():
-        load_state(trainer, state)
-    watch.on_start(trainer.n_steps, spec.n_epochs * trainer.steps_per_epoch)
-    for record in trainer.run(watch.on_step):
-        if trainer.guard.is_calm:
-            save_state(trainer, state)
-        log = "".join(json.dumps(asdict(past)) + "\n" for past in trainer.records)
-        replace_file(folder / LOG_FILE, log.encode())
-        watch.on_epoch(record)
+    run_in_folder(trainer, folder, watch)
     model = finish(trainer, training, source, {**summarize_data(training, validation), "n_skipped": len(bad)})
     save_model(model, folder)
     return model
+
+
+def run_in_folder(descent: Descent[Any, Any], folder: Path, watch: TrainingWatch) -> None:
+    """Train to the end, from wherever the state in the folder stands, with state and log written after every epoch.
+
+    Raises:
+        CheckpointError: the folder holds a run with other settings.
+        TrainingDivergedError: the folder keeps the last good state.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    state = folder / STATE_FILE
+    if state.exists():
+        load_state(descent, state)
+    watch.on_start(descent.n_steps, descent.spec.n_epochs * descent.steps_per_epoch)
+    for record in descent.run(watch.on_step):
+        if descent.guard.is_calm:
+            save_state(descent, state)
+        log = "".join(json.dumps(asdict(past)) + "\n" for past in descent.records)
+        replace_file(folder / LOG_FILE, log.encode())
+        watch.on_epoch(record)
 
 
 def read_log(folder: Path) -> list[EpochRecord]:
@@ -124,12 +135,12 @@ def finish(trainer: Trainer, training: list[Atoms], source: str, data: Mapping[s
         "data": dict(data),
         "curves": summarize_curves(trainer.records),
     }
-    volumes = regress_volumes(training)
     card = ModelCard(
         name=spec.name,
         potential=spec.potential,
-        volumes=volumes,
-        reference_energies=find_reference_energies(potential, training, volumes),
+        volumes=regress_volumes(training),
+        reference_energies={},
         training=record,
     )
-    return Model(card, potential, next(potential.parameters()).device)
+    model = Model(card, potential, next(potential.parameters()).device)
+    return replace(model, card=replace(card, reference_energies=find_end_members(model, training)))

@@ -1,0 +1,31 @@
+"""Recipes of shipped models that rank."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from rm_engine.ranking.candidates import CandidateSpec
+from rm_engine.ranking.run import RankingPlan
+from rm_engine.spec import RankingSpec
+from rm_engine.training import RECIPES
+
+_MP20 = RECIPES["mp20"].spec
+_POTENTIAL = replace(_MP20.potential, cutoff=5.0, n_embedding=6, readout_hidden=(64, 32))
+
+RANKING_RECIPES: Final = {
+    "mp20-plus": RankingPlan(
+        response=replace(_MP20, name="mp20-plus", potential=_POTENTIAL, n_epochs=30),
+        data="mp20",
+        searched_with="mp20",
+        candidates=CandidateSpec(n_targets=1776),
+        spec=RankingSpec(
+            name="mp20-plus",
+            potential=replace(_POTENTIAL, core_contact=0.0),
+            n_epochs=12,
+            batch_size=64,
+            learning_rate=2e-3,
+            gradient_norm=1.0,
+        ),
+    ),
+}
