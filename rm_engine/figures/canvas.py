@@ -18,16 +18,27 @@ BLUE: Final = "#2563a8"
 ORANGE: Final = "#e07a1f"
 
 
-def make_axes(width: float, height: float) -> tuple[Figure, Axes]:
-    """A figure of this size in inches with one pair of axes, drawn on the Agg canvas."""
+def make_figure(width: float, height: float) -> Figure:
+    """An empty figure of this size in inches, drawn on the Agg canvas."""
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
+    return figure
+
+
+def make_axes(width: float, height: float) -> tuple[Figure, Axes]:
+    """A figure of this size in inches with one pair of axes."""
+    figure = make_figure(width, height)
     axes = figure.add_subplot()
+    style_axes(axes)
+    return figure, axes
+
+
+def style_axes(axes: Axes) -> None:
+    """The look of all axes."""
     axes.spines[["top", "right"]].set_visible(False)
     for spine in axes.spines.values():
         spine.set_color(FAINT)
     axes.tick_params(color=FAINT, labelcolor=INK)
-    return figure, axes
 
 
 def save_figure(figure: Figure, path: Path) -> tuple[Path, Path]:

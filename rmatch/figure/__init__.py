@@ -13,7 +13,7 @@ import typer
 
 from rmatch.benchmark.report import make_console, show_tables
 from rmatch.errors import CommandError
-from rmatch.figure import carbon, elements, lithium_sulfur
+from rmatch.figure import atomization, carbon, elements, lithium_sulfur, molecules
 from rmatch.figure.request import Drawing, Request, write_drawing
 from rmatch.progress import count_progress
 from service.settings import Settings
@@ -28,6 +28,8 @@ class _Figure(NamedTuple):
 
 
 _FIGURES: Final = {
+    1: _Figure("energies of molecules", atomization.draw, atomization.default_model),
+    2: _Figure("molecules and their checks", molecules.draw, atomization.default_model),
     3: _Figure("the elements as a model sees them", elements.draw, elements.default_model),
     4: _Figure("the convex hull of Li and S", lithium_sulfur.draw, lithium_sulfur.default_model),
     5: _Figure("carbon at many volumes", carbon.draw, carbon.default_model),
@@ -57,7 +59,7 @@ def figure(
     loaded = load_model(name, directories=settings.model_directories)
     console = make_console()
     with count_progress(f"figure {number}", console) as report:
-        drawing = chosen.draw(Request(model=loaded, data=data, n=n, seed=seed, report=report))
+        drawing = chosen.draw(Request(loaded, name, data, n, seed, report))
     show_tables(drawing.tables, console)
     for line in drawing.remarks:
         console.print(line, highlight=False)

@@ -25,6 +25,7 @@ class Request:
 
     Attributes:
         model: the model.
+        model_name: its name or path, as the user gave it.
         data: folder of the data sets, None where it was not given.
         n: how many structures to search, None for the figure's own number.
         seed: seed of everything random.
@@ -32,6 +33,7 @@ class Request:
     """
 
     model: Model
+    model_name: str
     data: Path | None
     n: int | None
     seed: int
