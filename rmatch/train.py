@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
@@ -14,12 +16,16 @@ from rmatch.errors import CommandError
 from service.settings import Settings
 
 if TYPE_CHECKING:
-    from rm_engine.spec import TrainingSpec
-    from rm_engine.training import EpochRecord
+    from rm_engine.checkpoint import Model
+    from rm_engine.ranking import RankingPlan
+    from rm_engine.spec import DescentSpec
+    from rm_engine.training import Recipe, TrainingWatch
+
+Spec = TypeVar("Spec", bound="DescentSpec")
 
 
 def train(
-    recipe: Annotated[str, typer.Option(help="What to train: diamond or mp20.")],
+    recipe: Annotated[str, typer.Option(help="What to train: diamond, qm7b, mp20 or mp20-plus.")],
     output: Annotated[
         Path, typer.Option("-o", "--output", help="Folder of the run; one that is there goes on where it stopped.")
     ],
@@ -45,42 +51,86 @@ def train(
     """
     import torch
 
+    from rm_engine.ranking import RANKING_RECIPES
+    from rm_engine.training import RECIPES
+
+    torch.set_num_threads(Settings().worker_threads)
+    changes = {"name": name, "n_epochs": epochs, "seed": seed, "learning_rate": learning_rate}
+    target = device if device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
+    if recipe in RECIPES:
+        _train_response(RECIPES[recipe], changes, data, output, target, skip_bad=skip_bad)
+    elif recipe in RANKING_RECIPES:
+        _train_ranking(RANKING_RECIPES[recipe], changes, data, output, target, skip_bad=skip_bad)
+    else:
+        known = ", ".join([*RECIPES, *RANKING_RECIPES])
+        raise CommandError(f"There is no recipe {recipe!r}. Use one of: {known}.")
+
+
+def _train_response(
+    recipe: Recipe, changes: dict[str, Any], data: Path | None, output: Path, device: str, *, skip_bad: bool
+) -> Model:
+    """Train on the response to noise, and draw the learning curves."""
     from rm_engine.figures import plot_curves, save_figure
-    from rm_engine.training import RECIPES, TrainingWatch, read_log
+    from rm_engine.training import read_log
     from rm_engine.training import train as run_training
 
-    if recipe not in RECIPES:
-        raise CommandError(f"There is no recipe {recipe!r}. Use one of: {', '.join(RECIPES)}.")
-    chosen = RECIPES[recipe]
-    spec = _adjusted(chosen.spec, name=name, n_epochs=epochs, seed=seed, learning_rate=learning_rate)
-    torch.set_num_threads(Settings().worker_threads)
-    target = device if device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
+    spec = _adjusted(recipe.spec, **changes)
+    with _watch(spec.name) as watch:
+        model = run_training(
+            spec, recipe.load(data), output, source=recipe.source, device=device, watch=watch, skip_bad=skip_bad
+        )
+    save_figure(plot_curves(read_log(output), spec.name), output / "curves.png")
+    _tell(spec.name, output)
+    return model
+
+
+def _train_ranking(
+    plan: RankingPlan, changes: dict[str, Any], data: Path | None, output: Path, device: str, *, skip_bad: bool
+) -> None:
+    """Train the response in a folder of its own, then what ranks."""
+    from rm_engine.ranking import learn_to_rank, load_known
+    from rm_engine.training import RECIPES
+
+    recipe = replace(RECIPES[plan.data], spec=plan.response)
+    model = _train_response(recipe, changes, data, output / "response", device, skip_bad=skip_bad)
+    spec = _adjusted(plan.spec, **{**changes, "learning_rate": None})
+    with _watch(f"{spec.name}, ranking") as watch:
+        learn_to_rank(model, replace(plan, spec=spec), load_known(data), output, watch=watch)
+    _tell(spec.name, output)
+
+
+@contextmanager
+def _watch(name: str) -> Iterator[TrainingWatch]:
+    """A bar for the steps and a line for every epoch."""
+    from rm_engine.training import TrainingWatch
+
     console = Console()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, TimeRemainingColumn(), console=console) as progress:
-        bar = progress.add_task(spec.name, total=None)
+        bar = progress.add_task(name, total=None)
 
-        def on_epoch(record: EpochRecord) -> None:
-            scores = {
-                "loss": record.loss,
-                "held out: force": record.validation_force_rmse,
-                "stress": record.validation_stress_rmse,
-            }
-            known = "  ".join(f"{name} {score:.4f}" for name, score in scores.items() if score is not None)
+        def on_epoch(record: Any) -> None:  # noqa: ANN401  # the scores of any training
+            scores = {key: value for key, value in asdict(record).items() if key not in {"epoch", "learning_rate"}}
+            known = "  ".join(f"{_label(key)} {value:.4f}" for key, value in scores.items() if value is not None)
             console.print(f"epoch {record.epoch:4d}  {known}", highlight=False)
 
-        watch = TrainingWatch(
+        yield TrainingWatch(
             on_start=lambda done, total: progress.update(bar, completed=done, total=total),
             on_step=lambda done, _: progress.update(bar, completed=done),
             on_epoch=on_epoch,
             on_skip=lambda structure: console.print(f"left out: {structure}", highlight=False),
+            on_search=lambda done, total: progress.update(bar, completed=done, total=total),
         )
-        examples = chosen.load(data)
-        run_training(spec, examples, output, source=chosen.source, device=target, watch=watch, skip_bad=skip_bad)
-    save_figure(plot_curves(read_log(output), spec.name), output / "curves.png")
-    console.print(f"The model is in {output}: {spec.name}.json and {spec.name}.safetensors.", highlight=False)
 
 
-def _adjusted(spec: TrainingSpec, **changes: Any) -> TrainingSpec:  # noqa: ANN401  # fields of any type
+def _label(score: str) -> str:
+    return score.replace("validation_", "held out: ").replace("_", " ")
+
+
+def _tell(name: str, output: Path) -> None:
+    Console().print(f"The model is in {output}: {name}.json and {name}.safetensors.", highlight=False)
+
+
+def _adjusted(spec: Spec, **changes: Any) -> Spec:  # noqa: ANN401  # fields of any type
     """The recipe's run with what the user changed."""
     return replace(spec, **{name: value for name, value in changes.items() if value is not None})

@@ -1,6 +1,6 @@
 """Learning to rank: false minima that searches run into, and the potential that tells them from known structures."""
 
-from rm_engine.ranking.data import Candidate, KnownStructure, RankingData
+from rm_engine.ranking.data import Candidate, KnownStructure, RankingData, load_known
 from rm_engine.ranking.recipes import RANKING_RECIPES
 from rm_engine.ranking.run import RankingPlan, learn_to_rank
 from rm_engine.ranking.trainer import RankingRecord, RankingTrainer
@@ -14,4 +14,5 @@ __all__ = [
     "RankingRecord",
     "RankingTrainer",
     "learn_to_rank",
+    "load_known",
 ]

@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from ase import Atoms
 from torch import Tensor
 
+from rm_engine.files import StoredStructure, read_structures
+from rm_engine.training import find_mp20
 from rm_engine.training.dataset import TrainingSet
 
 
@@ -37,6 +40,24 @@ class RankingData:
 
     known: Sequence[KnownStructure]
     candidates: Sequence[Candidate]
+
+
+def load_known(path: Path | None) -> list[KnownStructure]:
+    """Crystals with their formation energies from the files of the recipe ``mp20``.
+
+    Raises:
+        InputError: no path was given.
+        FileFormatError: it holds something that cannot be read.
+    """
+    return [
+        KnownStructure(stored.name, stored.atoms, _formation_energy(stored))
+        for stored in read_structures(find_mp20(path))
+    ]
+
+
+def _formation_energy(stored: StoredStructure) -> float | None:
+    value = stored.info.get("formation_energy_per_atom")
+    return None if value is None or not math.isfinite(float(value)) else float(value)
 
 
 class Part:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -49,7 +49,6 @@ def learn_to_rank(
     folder: Path,
     *,
     n_workers: int = 1,
-    on_candidates: Callable[[int, int], None] = lambda _done, _total: None,
     watch: TrainingWatch | None = None,
 ) -> Model:
     """Give a model a potential that estimates formation energies; stopped or killed, the same call goes on.
@@ -63,13 +62,13 @@ def learn_to_rank(
         known: structures, those with formation energies to learn them from.
         folder: made where it is missing.
         n_workers: processes that search for candidates; they do not change what is found.
-        on_candidates: called with the searches done and their number.
-        watch: who is told of the training's progress.
+        watch: who is told of progress.
 
     Raises:
         CheckpointError: the folder holds a run with other settings.
         TrainingDivergedError: see :func:`rm_engine.training.train`.
     """
+    watch = watch or TrainingWatch()
     search = CandidateSearch(
         find_model(plan.searched_with), [(item.name, item.atoms) for item in known], plan.candidates
     )
@@ -77,13 +76,13 @@ def learn_to_rank(
         search,
         journal=Journal(folder / CANDIDATES_FILE),
         n_workers=n_workers,
-        on_result=lambda n_done, _: on_candidates(n_done, len(search.tasks)),
+        on_result=lambda n_done, _: watch.on_search(n_done, len(search.tasks)),
     )
     training, validation = split_by_composition(known, _read_candidates(results), plan.spec)
     agree = replace(model.card.potential, core_contact=0.0) == replace(plan.spec.potential, core_contact=0.0)
     initial = model.potential.state_dict() if agree else None
     trainer = RankingTrainer(plan.spec, training, validation, model.device, initial)
-    run_in_folder(trainer, folder, watch or TrainingWatch())
+    run_in_folder(trainer, folder, watch)
     ranking = replace(model, formation=trainer.average.eval().requires_grad_(False))
     finished = _finish(ranking, plan, trainer, training, validation)
     save_model(finished, folder)

@@ -1,7 +1,7 @@
 """Training on the response of structures to noise."""
 
 from rm_engine.training.elements import find_end_members
-from rm_engine.training.recipes import RECIPES, Recipe, TrainingData
+from rm_engine.training.recipes import RECIPES, Recipe, TrainingData, find_mp20
 from rm_engine.training.record import summarize_curves, summarize_data
 from rm_engine.training.run import TrainingWatch, read_log, run_in_folder, train
 from rm_engine.training.trainer import EpochRecord, Trainer
@@ -14,6 +14,7 @@ __all__ = [
     "TrainingData",
     "TrainingWatch",
     "find_end_members",
+    "find_mp20",
     "read_log",
     "run_in_folder",
     "summarize_curves",

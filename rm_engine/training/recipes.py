@@ -48,19 +48,28 @@ def load_files(path: Path) -> list[Atoms]:
 
 
 def _load_mp20(path: Path | None) -> TrainingData:
-    """MP-20 from a folder with ``mp20_train`` and, if there, ``mp20_val`` as .extxyz.gz, .extxyz or .csv; or the
-    structures of any one file or folder of CIFs.
+    """MP-20, or the structures of any one file or folder of CIFs."""
+    training = find_mp20(path)
+    structures = load_files(training)
+    if not structures:
+        reason = "no mp20_train.*, no train.csv and no CIF in it"
+        raise InputError("data_required", "data", path, reason, "Give --data FOLDER.")
+    validation = _find_part(path, "val") if path else None
+    return TrainingData(structures, load_files(validation)[:_N_VALIDATION] if validation else ())
+
+
+def find_mp20(path: Path | None) -> Path:
+    """The training structures: ``mp20_train`` as .extxyz.gz or .extxyz, or ``train.csv``, in a folder, or the path
+    itself where it holds none of them.
+
+    Raises:
+        InputError: no path was given.
     """
     if path is None:
         raise InputError(
             "data_required", "data", "none", "this recipe needs data", "Give --data FOLDER with the MP-20 files."
         )
-    training, validation = (_find_part(path, part) for part in ("train", "val"))
-    structures = load_files(training or path)
-    if not structures:
-        reason = "no mp20_train.*, no train.csv and no CIF in it"
-        raise InputError("data_required", "data", path, reason, "Give --data FOLDER.")
-    return TrainingData(structures, load_files(validation)[:_N_VALIDATION] if validation else ())
+    return _find_part(path, "train") or path
 
 
 def _load_qm7b(path: Path | None) -> TrainingData:

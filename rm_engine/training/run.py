@@ -35,12 +35,14 @@ class TrainingWatch:
         on_step: called after every step with the steps done and the loss.
         on_epoch: called after every epoch, once its state is on disk.
         on_skip: called for every structure that is left out of the data.
+        on_search: called with the searches done and their number, where a training begins with searches.
     """
 
     on_start: Callable[[int, int], None] = lambda _done, _total: None
     on_step: Callable[[int, float], None] = lambda _done, _loss: None
     on_epoch: Callable[[Any], None] = lambda _record: None
     on_skip: Callable[[BadStructure], None] = lambda _structure: None
+    on_search: Callable[[int, int], None] = lambda _done, _total: None
 
 
 def train(
