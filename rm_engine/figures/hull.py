@@ -48,7 +48,7 @@ def plot_hull(
     n_elements = len(phases.elements)
     figure, axes = make_axes(6.4, 5.4) if n_elements == 3 else make_axes(7.0, 4.6)
     {2: _draw_line, 3: _draw_triangle}.get(n_elements, _draw_strips)(phases, axes)
-    subject = f"{energy_kind} {'energies' if n_elements == 1 else 'convex hull'}".capitalize()
+    subject = f"{energy_kind} {'energies' if n_elements == 1 else 'energy hull'}".capitalize()
     axes.set_title(f"{subject} of {'–'.join(phases.elements)}", color=INK, loc="left", weight="bold", pad=12)
     return figure
 

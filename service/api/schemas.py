@@ -125,7 +125,7 @@ class ModelItem(BaseModel):
     name: str
     fingerprint: str | None = Field(description="Short hash of card and weights; null where the weights are missing.")
     boundary: Literal["crystal", "molecule"] = Field(
-        description="What it was trained on; for any other boundary it extrapolates."
+        description="What it was trained on. A model of molecules makes no crystals; one of crystals extrapolates."
     )
     elements: list[str]
     energy_kind: EnergyKind = Field(

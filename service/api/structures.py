@@ -25,7 +25,8 @@ router = APIRouter(prefix="/structures", tags=["structures"])
 
 
 _PASSED_ON: Final = {
-    "job", "model", "start", "smiles", "passes_checks", "converged", "unique", "matched", "energy_above_hull_max",
+    "job", "model", "model_fingerprint", "start", "smiles", "passes_checks", "converged", "unique", "matched",
+    "energy_above_hull_max",
 }  # fmt: skip
 
 
@@ -42,6 +43,9 @@ class StructureFilters(BaseModel):
     converged: bool | None = None
     unique: bool | None = Field(None, description="First of its kind in its job, or a duplicate.")
     matched: bool | None = Field(None, description="The same as a known structure, or not.")
+    model_fingerprint: str | None = Field(
+        None, pattern="^[0-9a-f]{1,64}$", description="Only what these very weights made, see GET /models."
+    )
     start: StartKind | None = Field(None, description="Kind of start that it was relaxed from.")
     smiles: str | None = Field(
         None,

@@ -170,6 +170,7 @@ class StructureQuery:
         elements: at least these elements.
         job: id of the job.
         model: name of the model.
+        model_fingerprint: which weights made it.
         start: kind of the start.
         smiles: canonical SMILES, as stored.
         passes_checks: a molecule that passes all its checks, or one that does not.
@@ -189,6 +190,7 @@ class StructureQuery:
     elements: tuple[str, ...] = field(default=())
     job: str | None = None
     model: str | None = None
+    model_fingerprint: str | None = None
     start: str | None = None
     smiles: str | None = None
     passes_checks: bool | None = None

@@ -103,6 +103,7 @@ def _filters(query: StructureQuery) -> Iterator[ColumnElement[bool]]:
         (columns.chemsys, query.chemsys),
         (columns.job_id, query.job),
         (columns.model, query.model),
+        (columns.model_fingerprint, query.model_fingerprint),
         (columns.start, query.start),
         (columns.smiles, query.smiles),
     ):

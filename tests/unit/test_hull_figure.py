@@ -98,3 +98,15 @@ def test_unknown_reference_energy() -> None:
 def test_no_global_state() -> None:
     code = "import sys, rm_engine.figures; sys.exit('matplotlib.pyplot' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("energy_kind", "axis", "title"),
+    [
+        ("pseudo", "excess pseudo energy per atom", "Pseudo energy hull of Li–S"),
+        ("formation", "excess formation energy (eV/atom)", "Formation energy hull of Li–S"),
+    ],
+)
+def test_the_energy_is_named(energy_kind: str, axis: str, title: str) -> None:
+    axes = plot_hull(LI_S, REFERENCES, energy_kind).axes[0]
+    assert (axes.get_ylabel(), axes.get_title(loc="left")) == (axis, title)
