@@ -20,9 +20,11 @@ from rm_engine.analysis import bonding
 if TYPE_CHECKING:
     from rdkit.Chem import Mol
 
+_CONNECTED: Final = "all_atoms_connected"
+
 PAPER_CHECKS: Final = (
     "sanitization",
-    "all_atoms_connected",
+    _CONNECTED,
     "bond_lengths",
     "bond_angles",
     "internal_steric_clash",
@@ -42,6 +44,8 @@ _GEOMETRY_THRESHOLDS: Final[dict[str, Any]] = {
 }
 _N_CONFORMERS: Final = 50
 _N_TRIAL_CONFORMERS: Final = 3
+_MOST_ATOMS: Final = 100
+"""Atoms up to which the internal energy is found; beyond it takes minutes, and the check has failed."""
 _EMBEDDING_SECONDS: Final = 1
 """Time in which a few conformers must be found before an ensemble of them is made; for a cage it would take hours."""
 
@@ -116,6 +120,9 @@ def _run_checks(molecule: Mol) -> dict[str, bool]:
     from posebusters.modules import flatness  # noqa: PLC0415
     from rdkit import Chem  # noqa: PLC0415
 
+    if Chem.DetectChemistryProblems(molecule):
+        return dict(_run_check(posebusters.check_all_atoms_connected, {_CONNECTED: _CONNECTED}, molecule))
+    Chem.SanitizeMol(molecule)
     geometry = {
         "bond_lengths_within_bounds": "bond_lengths",
         "bond_angles_within_bounds": "bond_angles",
@@ -123,7 +130,7 @@ def _run_checks(molecule: Mol) -> dict[str, bool]:
     }
     plane = partial(posebusters.check_flatness, threshold_flatness=0.25)
     runs: list[tuple[Callable[[Mol], dict[str, Any]], dict[str, str]]] = [
-        (posebusters.check_all_atoms_connected, {"all_atoms_connected": "all_atoms_connected"}),
+        (posebusters.check_all_atoms_connected, {_CONNECTED: _CONNECTED}),
         (partial(posebusters.check_geometry, **_GEOMETRY_THRESHOLDS), geometry),
         (partial(plane, flat_systems=flatness.flat_rings), {"flatness_passes": "aromatic_ring_flatness"}),
         (partial(plane, flat_systems=flatness.flat_bonds), {"flatness_passes": "double_bond_flatness"}),
@@ -145,18 +152,27 @@ def _run_checks(molecule: Mol) -> dict[str, bool]:
         )
         runs.append((energy, {"energy_ratio_passes": "internal_energy"}))
     checks = {name: passed for run, names in runs for name, passed in _run_check(run, names, molecule)}
-    return {"sanitization": not Chem.DetectChemistryProblems(molecule), **checks}
+    return {"sanitization": True, **checks}
 
 
 def _has_conformers(molecule: Mol) -> bool:
-    """Whether distance geometry finds conformers of a molecule with ease."""
-    from rdkit.Chem import Mol, rdDistGeom  # noqa: PLC0415
+    """Whether distance geometry finds conformers with ease for what PoseBusters makes of a molecule: it goes by the
+    InChI, and fills radicals up with hydrogen.
+    """
+    from rdkit import Chem  # noqa: PLC0415
+    from rdkit.Chem import rdDistGeom  # noqa: PLC0415
 
+    filled = Chem.MolFromInchi(Chem.MolToInchi(molecule))
+    if filled is None:
+        return False
+    filled = Chem.AddHs(filled)
+    if filled.GetNumAtoms() > _MOST_ATOMS:
+        return False
     parameters: Any = rdDistGeom.ETKDGv3()
     parameters.randomSeed = 0
     parameters.useRandomCoords = True
     parameters.timeout = _EMBEDDING_SECONDS
-    return len(rdDistGeom.EmbedMultipleConfs(Mol(molecule), _N_TRIAL_CONFORMERS, parameters)) == _N_TRIAL_CONFORMERS
+    return len(rdDistGeom.EmbedMultipleConfs(filled, _N_TRIAL_CONFORMERS, parameters)) == _N_TRIAL_CONFORMERS
 
 
 def _run_check(

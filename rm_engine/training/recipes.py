@@ -152,7 +152,7 @@ RECIPES: Final = {
                 core_contact=0.7,
             ),
             noise=NoiseSpec(amplitudes=tuple(0.1 * step for step in NOISE_LADDER), repulsion_cutoff=0.7),
-            n_epochs=70,
+            n_epochs=48,
         ),
         load=_load_qm7b,
         source="QM7b: 7,211 molecules of up to 7 heavy atoms, relaxed with PBE (Blum & Reymond 2009, Montavon 2013)",

@@ -92,6 +92,15 @@ def test_strange_geometry_is_no_molecule_and_no_error(case: str) -> None:
     assert find_molecule_flaw(atoms) is not None
 
 
+def test_too_many_bonds_do_not_sanitize() -> None:
+    crowded = molecule("CH4") + Atoms("C", positions=[[0, 0, 1.5]])
+    crowded += Atoms("C", positions=[[0, 0, -1.5]])
+    report = examine_molecule(crowded)
+    assert report.smiles is None
+    assert report.is_connected
+    assert report.checks == {**dict.fromkeys(PAPER_CHECKS, False), "all_atoms_connected": True}
+
+
 def test_a_cage_does_not_take_hours() -> None:
     report = examine_molecule(molecule("C60"))
     assert report.checks["sanitization"]
