@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 import torch
@@ -15,11 +14,13 @@ from torch.nn.functional import huber_loss, softplus
 from rm_engine.neighbors import build_neighbor_list
 from rm_engine.potential import CACE, estimate_energies
 from rm_engine.ranking.data import Part, RankingData
+from rm_engine.response import shake
 from rm_engine.spec import RankingSpec
-from rm_engine.training.descent import Descent, OnStep, make_potential
+from rm_engine.structure import StructureBatch
+from rm_engine.training.descent import Descent, OnStep, make_potential, seeded_generator
 
-_ORDER: Final = 3
-"""Stream of randomness; 0 to 2 are those of :mod:`rm_engine.training.trainer`."""
+_ORDER, _NOISE = 3, 4
+"""Streams of randomness; 0 to 2 are those of :mod:`rm_engine.training.trainer`."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,8 @@ class RankingTrainer(Descent[RankingSpec, RankingRecord]):
 
     def _loss(self, part: Part, rows: Tensor) -> Tensor:
         spec = self.spec
-        energies = _energies_per_atom(self.potential, part, rows)
+        batch = shake(part.structures.take(rows), spec.noise, seeded_generator(spec.seed, _NOISE, self.n_steps)).batch
+        energies = _energies_per_atom(self.potential, batch)
         labels, is_known = part.labels[rows], part.is_known[rows]
         labelled = ~labels.isnan()
         error = huber_loss(energies[labelled], labels[labelled], delta=spec.huber) / spec.huber
@@ -113,7 +115,8 @@ class RankingTrainer(Descent[RankingSpec, RankingRecord]):
             return None, None
         rows = torch.arange(len(part.structures))
         with torch.no_grad():
-            energies = torch.cat([_energies_per_atom(self.average, part, some) for some in torch.split(rows, 256)])
+            batches = (part.structures.take(some) for some in torch.split(rows, 256))
+            energies = torch.cat([_energies_per_atom(self.average, batch) for batch in batches])
         errors = (energies - part.labels)[: part.n_known].abs()
         outcomes = []
         for found in part.candidates_of.values():
@@ -124,7 +127,6 @@ class RankingTrainer(Descent[RankingSpec, RankingRecord]):
         return error, float(np.mean(outcomes)) if outcomes else None
 
 
-def _energies_per_atom(potential: CACE, part: Part, rows: Tensor) -> Tensor:
-    batch = part.structures.take(rows)
+def _energies_per_atom(potential: CACE, batch: StructureBatch) -> Tensor:
     neighbors = build_neighbor_list(batch, potential.config.cutoff)
     return estimate_energies(potential, batch, neighbors) / batch.sizes

@@ -100,9 +100,15 @@ class RankingSpec(DescentSpec):
         margin: a false minimum should lie this far above the known structure, eV/atom.
         scale: softness of that demand, eV/atom.
         huber: errors of formation energies count linearly from here on, eV/atom.
+        noise: structures are shaken a little at every visit, because a relaxation ends near a minimum, not at it.
     """
 
     contrast_weight: float = 1.0
     margin: float = 0.05
     scale: float = 0.03
     huber: float = 0.1
+    noise: NoiseSpec = field(
+        default_factory=lambda: NoiseSpec(
+            amplitudes=(0.0, 0.1, 0.2), largest_scaling=0.02, cell_noise=0.02, smallest_cell=1
+        )
+    )

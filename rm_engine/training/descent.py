@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from typing import ClassVar, Generic, Protocol, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -115,3 +116,9 @@ def make_potential(spec: DescentSpec, device: torch.device | str) -> CACE:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(spec.seed)
         return CACE(spec.potential).to(device)
+
+
+def seeded_generator(*seed: int) -> torch.Generator:
+    """A source of randomness that follows from (seed, stream, count) alone, so that resuming needs no state of it."""
+    state = np.random.SeedSequence(seed).generate_state(1, np.uint64)[0]
+    return torch.Generator().manual_seed(int(state >> np.uint64(1)))

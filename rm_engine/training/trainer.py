@@ -17,7 +17,7 @@ from rm_engine.response import NoisyBatch, PseudoResponse, respond, shake
 from rm_engine.spec import TrainingSpec
 from rm_engine.structure import StructureBatch
 from rm_engine.training.dataset import TrainingSet
-from rm_engine.training.descent import Descent, OnStep, make_potential
+from rm_engine.training.descent import Descent, OnStep, make_potential, seeded_generator
 
 _TRAINING, _ORDER, _VALIDATION = range(3)
 """Streams of randomness; each draw is seeded by (seed, stream, count), so that resuming needs no generator state."""
@@ -139,9 +139,7 @@ class Trainer(Descent[TrainingSpec, EpochRecord]):
 
     def draw(self, batch: StructureBatch, stream: int, count: int) -> Example:
         """Shake a batch with the noise number ``count`` of a stream."""
-        state = np.random.SeedSequence((self.spec.seed, stream, count)).generate_state(1, np.uint64)[0]
-        generator = torch.Generator().manual_seed(int(state >> np.uint64(1)))
-        noisy = shake(batch, self.spec.noise, generator)
+        noisy = shake(batch, self.spec.noise, seeded_generator(self.spec.seed, stream, count))
         neighbors = build_neighbor_list(noisy.batch, self.spec.potential.cutoff)
         return Example(noisy, neighbors, respond(noisy, neighbors, self.spec.noise))
 
