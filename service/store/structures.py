@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, select, update
 
-from service.domain import Claim, FailedSample, GeneratedRecord, JobStructure
+from service.domain import Claim, FailedSample, GeneratedRecord, JobStructure, MoleculeRecord
 from service.domain.ids import structure_id_of
 from service.store.engine import read_clock
 from service.store.tables import failed_samples, matches, structures
@@ -72,7 +72,6 @@ class StructureRepository:
 
 def _row(claim: Claim, record: GeneratedRecord, now: datetime) -> dict[str, Any]:
     formula = claim.spec.formula_of(record.sample)
-    molecule = None if record.molecule is None else asdict(record.molecule)
     return {
         "id": structure_id_of(claim.job_id, record.sample),
         "job_id": claim.job_id,
@@ -93,9 +92,15 @@ def _row(claim: Claim, record: GeneratedRecord, now: datetime) -> dict[str, Any]
         "n_steps": record.n_steps,
         "space_group_number": record.space_group_number,
         "space_group_symbol": record.space_group_symbol,
-        "smiles": molecule and molecule.pop("smiles"),
-        "passes_checks": molecule and molecule.pop("passes_checks"),
-        "molecule": molecule,
+        **_molecule_columns(record.molecule),
         "atoms": dict(record.atoms),
         "created_at": now,
     }
+
+
+def _molecule_columns(molecule: MoleculeRecord | None) -> dict[str, Any]:
+    """What filters ask for in columns of its own, the rest in one."""
+    if molecule is None:
+        return {"smiles": None, "passes_checks": None, "molecule": None}
+    rest = asdict(molecule)
+    return {"smiles": rest.pop("smiles"), "passes_checks": rest.pop("passes_checks"), "molecule": rest}
