@@ -57,7 +57,7 @@ class Kinship:
         nearest_by_chance: expected share if embeddings had nothing to do with groups.
         among_three: share of them with one of their group among the three nearest.
         among_three_by_chance: expected share likewise.
-        p_value: probability that ``nearest`` is so large by chance, from 10,000 seeded permutations of the groups.
+        p_value: probability that ``nearest`` is so large by chance, from seeded permutations of the groups.
     """
 
     n_elements: int
@@ -113,13 +113,16 @@ def find_group(symbol: str) -> str:
     return str(column if column <= 2 or (length == 18 and column <= 12) else column + 18 - length)
 
 
-def measure_kinship(points: Values, groups: Sequence[str], *, seed: int = 0) -> Kinship:
+def measure_kinship(
+    points: Values, groups: Sequence[str], *, seed: int = 0, n_permutations: int = N_PERMUTATIONS
+) -> Kinship:
     """How well neighbourhood agrees with the groups.
 
     Args:
         points: (n_elements, n_components) where the elements are; distances are Euclidean.
         groups: their groups (n_elements).
         seed: of the permutations.
+        n_permutations: of the groups, for the p-value.
     """
     labels = np.unique(np.array(groups), return_inverse=True)[1]
     distances = np.linalg.norm(points[:, None] - points, axis=2)
@@ -135,7 +138,7 @@ def measure_kinship(points: Values, groups: Sequence[str], *, seed: int = 0) -> 
 
     rng = np.random.default_rng(seed)
     observed = count(labels, 1)
-    n_as_good = sum(count(rng.permutation(labels), 1) >= observed for _ in range(N_PERMUTATIONS))
+    n_as_good = sum(count(rng.permutation(labels), 1) >= observed for _ in range(n_permutations))
     misses = [comb(n_others - int(kin), 3) / comb(n_others, 3) for kin in n_kin[can_be]]
     return Kinship(
         n_elements=n_elements,
@@ -143,7 +146,7 @@ def measure_kinship(points: Values, groups: Sequence[str], *, seed: int = 0) -> 
         nearest_by_chance=float((n_kin[can_be] / n_others).mean()),
         among_three=count(labels, 3) / n_elements,
         among_three_by_chance=1 - float(np.mean(misses)),
-        p_value=(1 + n_as_good) / (1 + N_PERMUTATIONS),
+        p_value=(1 + n_as_good) / (1 + n_permutations),
     )
 
 

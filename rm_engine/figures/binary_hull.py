@@ -45,7 +45,8 @@ def plot_binary_hull(
         _scatter(
             axes, missed, f"known, not found ({len(missed)})", s=20, color=INK, marker="x", linewidths=0.8, zorder=3
         )
-    axes.plot([e.fraction for e in hull.stable], [e.excess for e in hull.stable], color=INK, linewidth=1.5, zorder=4)
+    corners = [(0.0, 0.0), *((entry.fraction, entry.excess) for entry in hull.stable), (1.0, 0.0)]
+    axes.plot(*zip(*corners, strict=True), color=INK, linewidth=1.5, zorder=4)
     _mark_found(axes, hull, in_training)
     for entry in hull.stable:
         axes.annotate(
