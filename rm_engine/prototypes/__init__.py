@@ -2,8 +2,8 @@
 
 from rm_engine.prototypes.drawing import draw_crystal
 from rm_engine.prototypes.fitting import fit_prototypes
-from rm_engine.prototypes.orbits import find_symmetry
 from rm_engine.prototypes.roles import Role, assign_elements, find_roles, label_prototype
+from rm_engine.prototypes.symmetry import find_symmetry
 from rm_engine.prototypes.table import Assignment, Prototype, PrototypeTable, load_prototypes
 
 __all__ = [

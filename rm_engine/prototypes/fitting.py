@@ -11,8 +11,9 @@ from ase import Atoms
 
 from rm_engine.prototypes.exchanges import count_exchanges
 from rm_engine.prototypes.lattice import find_lattice_system, measure_shape
-from rm_engine.prototypes.orbits import Site, find_site, find_symmetry
+from rm_engine.prototypes.orbits import Site, find_site
 from rm_engine.prototypes.roles import Role, find_roles
+from rm_engine.prototypes.symmetry import find_symmetry
 from rm_engine.prototypes.table import Prototype, PrototypeTable, Shape
 
 _FEW: Final = 5
@@ -40,7 +41,7 @@ def fit_prototypes(structures: Iterable[Atoms], source: str) -> PrototypeTable:
             symmetry = find_symmetry(atoms)
         except ValueError:
             continue
-        roles, numbers = find_roles(symmetry)
+        roles, numbers = find_roles(symmetry.orbits)
         group = symmetry.space_group
         families[group, roles].append((numbers, measure_shape(group, symmetry.cell)))
         for orbit in symmetry.orbits:

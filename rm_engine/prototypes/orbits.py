@@ -1,8 +1,7 @@
-"""Orbits of space groups: which Wyckoff positions the atoms of a crystal are on, and points on such positions."""
+"""Orbits of space groups: Wyckoff positions, and points on them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations
@@ -10,10 +9,7 @@ from typing import Final
 
 import moyopy
 import numpy as np
-from ase import Atoms
 from numpy.typing import NDArray
-
-from rm_engine.analysis.symmetry import analyze_symmetry
 
 Floats = NDArray[np.float64]
 _ON_SITE: Final = 0.02
@@ -35,23 +31,6 @@ class Orbit:
     letter: str
     n_atoms: int
     point: Floats
-
-
-@dataclass(frozen=True)
-class Symmetry:
-    """A crystal as its space group sees it.
-
-    Attributes:
-        space_group: number in the International Tables.
-        cell: (3, 3) vectors of the standard conventional cell, rows, Å.
-        primitive: the standard primitive cell, made symmetric.
-        orbits: its atoms.
-    """
-
-    space_group: int
-    cell: Floats
-    primitive: Atoms
-    orbits: tuple[Orbit, ...]
 
 
 @dataclass(frozen=True)
@@ -107,29 +86,6 @@ def _primitive_vectors(centrings: Floats) -> Floats:
         if abs(abs(determinant) * len(centrings) - 1) < 1e-3:
             return np.asarray(vectors[list(rows)] * np.sign(determinant))
     raise ValueError(f"{len(centrings)} centrings span no lattice")
-
-
-def find_symmetry(atoms: Atoms) -> Symmetry:
-    """Space group of a crystal and the orbits of its atoms, at a tolerance of 0.1 Å (moyo).
-
-    Raises:
-        ValueError: no symmetry can be determined.
-    """
-    dataset = analyze_symmetry(atoms)
-    conventional = np.array(dataset.std_cell.basis)
-    found = dataset.prim_std_cell
-    primitive = Atoms(found.numbers, cell=found.basis, scaled_positions=found.positions, pbc=True)
-    orbits = tuple(_orbits(dataset, conventional, atoms.numbers.tolist()))
-    return Symmetry(dataset.number, conventional, primitive, orbits)
-
-
-def _orbits(dataset: moyopy.MoyoDataset, conventional: Floats, numbers: list[int]) -> Iterator[Orbit]:
-    primitive = np.array(dataset.prim_std_cell.positions)
-    to_conventional = np.array(dataset.prim_std_cell.basis) @ np.linalg.inv(conventional)
-    for first in sorted(set(dataset.orbits)):
-        members = {dataset.mapping_std_prim[atom] for atom, orbit in enumerate(dataset.orbits) if orbit == first}
-        point = primitive[dataset.mapping_std_prim[first]] @ to_conventional
-        yield Orbit(numbers[first], dataset.wyckoffs[first], len(members), point)
 
 
 def find_site(space_group: int, orbit: Orbit) -> Site:

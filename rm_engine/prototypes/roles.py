@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, groupby, permutations, product
 from typing import Final, NamedTuple
 
-from rm_engine.prototypes.orbits import Symmetry
+from rm_engine.prototypes.orbits import Orbit
 from rm_engine.units import SYMBOLS
 
 _MAX_ASSIGNMENTS: Final = 120
@@ -21,19 +21,27 @@ class Role(NamedTuple):
     letters: str
 
 
-def find_roles(symmetry: Symmetry) -> tuple[tuple[Role, ...], tuple[int, ...]]:
+def find_roles(orbits: Sequence[Orbit]) -> tuple[tuple[Role, ...], tuple[int, ...]]:
     """The roles of a crystal's elements, smallest first, and the atomic numbers that play them.
 
     Roles that are alike in size and letters are told apart by electronegativity, the lower first.
     """
     letters: defaultdict[int, list[str]] = defaultdict(list)
     sizes: Counter[int] = Counter()
-    for orbit in symmetry.orbits:
+    for orbit in orbits:
         letters[orbit.number].append(orbit.letter)
         sizes[orbit.number] += orbit.n_atoms
     found = {number: Role(sizes[number], "".join(sorted(letters[number]))) for number in letters}
     order = sorted(found, key=lambda number: (*found[number], _ELECTRONEGATIVITY[number], number))
     return tuple(found[number] for number in order), tuple(order)
+
+
+def rank_setting(orbits: Sequence[Orbit]) -> tuple[tuple[Role, ...], tuple[float, ...]]:
+    """Sorts the ways to name the orbits of one crystal: those of the first letters come first, and of these the one
+    that gives the first letters to the elements of low electronegativity.
+    """
+    roles, numbers = find_roles(orbits)
+    return roles, tuple(_ELECTRONEGATIVITY[number] for number in numbers)
 
 
 def label_prototype(space_group: int, roles: Sequence[Role]) -> str:

@@ -18,7 +18,7 @@ RANKING_RECIPES: Final = {
         response=replace(_MP20, name="mp20-plus", potential=_POTENTIAL, n_epochs=30),
         data="mp20",
         searched_with="mp20",
-        candidates=CandidateSpec(n_targets=1776),
+        candidates=CandidateSpec(n_targets=1936),
         spec=RankingSpec(
             name="mp20-plus",
             potential=replace(_POTENTIAL, core_contact=0.0),

@@ -66,7 +66,7 @@ def find_substitutions(
         if len(symmetry.primitive) == formula.n_atoms:
             before = tuple(symmetry.primitive.numbers.tolist())
             symmetry.primitive.numbers = [exchange[number] for number in before]
-            label = label_prototype(symmetry.space_group, find_roles(symmetry)[0])
+            label = label_prototype(symmetry.space_group, find_roles(symmetry.orbits)[0])
             families[label].append(Substitution(key, symmetry.primitive, before, likelihood))
     return sorted(families.values(), key=lambda family: -sum(member.likelihood for member in family))
 

@@ -192,12 +192,12 @@ class TestRoles:
     def test_alike_roles_go_by_electronegativity(self) -> None:
         """Both elements of wurtzite are on two sites b."""
         for name in ("ZnS", "SZn"):
-            roles, numbers = find_roles(find_symmetry(bulk(name, "wurtzite", a=3.82, c=6.26)))
+            roles, numbers = find_roles(find_symmetry(bulk(name, "wurtzite", a=3.82, c=6.26)).orbits)
             assert roles == (Role(2, "b"), Role(2, "b"))
             assert numbers == (ATOMIC_NUMBERS["Zn"], ATOMIC_NUMBERS["S"])
 
     def test_the_smaller_role_comes_first(self) -> None:
-        roles, numbers = find_roles(find_symmetry(rutile()))
+        roles, numbers = find_roles(find_symmetry(rutile()).orbits)
         assert [role.n_atoms for role in roles] == [2, 4]
         assert numbers == (ATOMIC_NUMBERS["Ti"], ATOMIC_NUMBERS["O"])
 
