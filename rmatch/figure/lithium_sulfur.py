@@ -37,6 +37,7 @@ def draw(request: Request) -> Drawing:
     card = request.model.card
     numbers: dict[str, Any] = {
         "n_samples_each": n,
+        "starts": "Wyckoff positions by stoichiometry pattern, and random; none from known structures",
         "n_tried": hull.n_tried,
         "known_structures": in_training,
         "on_hull": [asdict(entry) for entry in hull.stable],
