@@ -81,3 +81,12 @@ def list_bonds(molecule: Mol) -> tuple[tuple[int, int, int], ...]:
 def list_charges(molecule: Mol) -> tuple[tuple[int, int], ...]:
     """(atom, formal charge) of the atoms that have one."""
     return tuple((atom.GetIdx(), atom.GetFormalCharge()) for atom in molecule.GetAtoms() if atom.GetFormalCharge())
+
+
+def has_lone_charges(molecule: Mol) -> bool:
+    """Whether an atom is charged and none that it is bonded to has a charge of the other sign, as in a nitro group."""
+    return any(
+        atom.GetFormalCharge()
+        and all(other.GetFormalCharge() * atom.GetFormalCharge() >= 0 for other in atom.GetNeighbors())
+        for atom in molecule.GetAtoms()
+    )

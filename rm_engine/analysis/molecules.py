@@ -101,12 +101,15 @@ def examine_molecule(atoms: Atoms) -> MoleculeReport:
 
 
 def find_molecule_flaw(atoms: Atoms) -> str | None:
-    """Why a geometry is no closed-shell molecule without charge, None where it is one; in about a millisecond."""
+    """Why a geometry is no stable molecule without charge, None where it is one; in about a millisecond."""
     with _quiet():
         graph = bonding.connect(atoms)
         if graph is None or bonding.count_fragments(graph) > 1:
             return "its atoms are not all bonded to one another"
-        return None if bonding.assign_bond_orders(graph) else "its bonds leave electrons unpaired"
+        molecule = bonding.assign_bond_orders(graph)
+        if molecule is None:
+            return "its bonds leave electrons unpaired"
+        return "it has charges apart from each other" if bonding.has_lone_charges(molecule) else None
 
 
 def _report(is_connected: bool, passed: Mapping[str, bool]) -> MoleculeReport:

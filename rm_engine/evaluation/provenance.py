@@ -11,7 +11,7 @@ from typing import Final
 
 from ase import Atoms
 
-_PROGRAMS: Final = ("rmatch", "torch", "numpy", "ase", "pymatgen", "moyopy")
+_PROGRAMS: Final = ("rmatch", "torch", "numpy", "ase", "pymatgen", "spglib", "moyopy")
 _N_DIGITS: Final = 16
 _ENGINE: Final = Path(__file__).resolve().parent.parent
 _WITHOUT_EFFECT: Final = {"evaluation", "figures", "files", "response", "training"}

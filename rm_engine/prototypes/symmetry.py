@@ -1,19 +1,27 @@
-"""Crystals as their space groups see them: which Wyckoff positions the atoms are on."""
+"""Known crystals as their space groups see them: which Wyckoff positions the atoms are on.
+
+Of moyo (https://github.com/spglib/moyo), because it knows the normalizers of space groups. Not for what a search has
+relaxed: version 0.21 never returns on some such structures.
+"""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Final
 
 import moyopy
 import numpy as np
 from ase import Atoms
 
-from rm_engine.analysis.symmetry import analyze_symmetry
 from rm_engine.prototypes.orbits import Floats, Orbit
 from rm_engine.prototypes.roles import rank_setting
 
+logging.getLogger("moyo").setLevel(logging.ERROR)  # it warns of every cell that is not primitive
+
 Orbits = tuple[Orbit, ...]
+_SYMPREC: Final = 0.1
 
 
 @dataclass(frozen=True)
@@ -42,7 +50,8 @@ def find_symmetry(atoms: Atoms) -> Symmetry:
     Raises:
         ValueError: no symmetry can be determined.
     """
-    dataset = analyze_symmetry(atoms)
+    cell = moyopy.Cell(atoms.cell.array.tolist(), atoms.get_scaled_positions().tolist(), atoms.numbers.tolist())
+    dataset = moyopy.MoyoDataset(cell, symprec=_SYMPREC)
     found = dataset.prim_std_cell
     primitive = Atoms(found.numbers, cell=found.basis, scaled_positions=found.positions, pbc=True)
     orbits = tuple(_find_orbits(dataset, atoms.numbers.tolist()))
