@@ -87,15 +87,16 @@ def _train_response(
 def _train_ranking(
     plan: RankingPlan, changes: dict[str, Any], data: Path | None, output: Path, device: str, *, skip_bad: bool
 ) -> None:
-    """Train the response in a folder of its own, then what ranks."""
+    """Pretrain on the response in a folder of its own, then learn to rank."""
     from rm_engine.ranking import learn_to_rank, load_known
     from rm_engine.training import RECIPES
 
-    recipe = replace(RECIPES[plan.data], spec=plan.response)
-    model = _train_response(recipe, changes, data, output / "response", device, skip_bad=skip_bad)
+    recipe = replace(RECIPES[plan.data], spec=plan.pretraining)
+    unnamed = {**changes, "name": None}
+    pretrained = _train_response(recipe, unnamed, data, output / "pretraining", device, skip_bad=skip_bad)
     spec = _adjusted(plan.spec, **{**changes, "learning_rate": None})
     with _watch(f"{spec.name}, ranking") as watch:
-        learn_to_rank(model, replace(plan, spec=spec), load_known(data), output, watch=watch)
+        learn_to_rank(pretrained, replace(plan, spec=spec), load_known(data), output, watch=watch)
     _tell(spec.name, output)
 
 

@@ -15,9 +15,9 @@ _POTENTIAL = replace(_MP20.potential, cutoff=5.0, n_embedding=6, readout_hidden=
 
 RANKING_RECIPES: Final = {
     "mp20-plus": RankingPlan(
-        response=replace(_MP20, name="mp20-plus", potential=_POTENTIAL, n_epochs=30),
+        base="mp20",
+        pretraining=replace(_MP20, name="mp20-pretrained", potential=_POTENTIAL, n_epochs=30),
         data="mp20",
-        searched_with="mp20",
         candidates=CandidateSpec(n_targets=1936),
         spec=RankingSpec(
             name="mp20-plus",

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from rm_engine.checkpoint import Model, save_model
+from rm_engine.checkpoint import Model, load_model, save_model
 from rm_engine.evaluation.campaign import Result, run_campaign
 from rm_engine.evaluation.journal import Journal
 from rm_engine.files import from_json
@@ -28,22 +28,23 @@ class RankingPlan:
     """How a model that ranks is made.
 
     Attributes:
-        response: the training on the response to noise, which comes first.
+        base: name of the model whose response is kept, and on whose surface false minima are searched for.
+        pretraining: a training on the response to noise with the architecture of what ranks, whose weights it begins
+            with: features that know how structures give way need fewer labels.
         data: recipe whose data both trainings take.
-        searched_with: name of the model on whose surface false minima are searched for.
-        candidates: how.
-        spec: the training. Weights begin at those of the response where the architectures agree.
+        candidates: how false minima are searched for.
+        spec: the training on formation energies and false minima.
     """
 
-    response: TrainingSpec
+    base: str
+    pretraining: TrainingSpec
     data: str
-    searched_with: str
     candidates: CandidateSpec
     spec: RankingSpec
 
 
 def learn_to_rank(
-    model: Model,
+    pretrained: Model,
     plan: RankingPlan,
     known: Sequence[KnownStructure],
     folder: Path,
@@ -51,13 +52,13 @@ def learn_to_rank(
     n_workers: int = 1,
     watch: TrainingWatch | None = None,
 ) -> Model:
-    """Give a model a potential that estimates formation energies; stopped or killed, the same call goes on.
+    """Give the base model a potential that estimates formation energies; stopped or killed, the same call goes on.
 
     The folder holds the candidates found (JSON lines), the state and the log of the training, and at the end the
     model's checkpoint.
 
     Args:
-        model: the response.
+        pretrained: outcome of the pretraining.
         plan: how.
         known: structures, those with formation energies to learn them from.
         folder: made where it is missing.
@@ -69,9 +70,8 @@ def learn_to_rank(
         TrainingDivergedError: see :func:`rm_engine.training.train`.
     """
     watch = watch or TrainingWatch()
-    search = CandidateSearch(
-        find_model(plan.searched_with), [(item.name, item.atoms) for item in known], plan.candidates
-    )
+    base = find_model(plan.base)
+    search = CandidateSearch(base, [(item.name, item.atoms) for item in known], plan.candidates)
     results = run_campaign(
         search,
         journal=Journal(folder / CANDIDATES_FILE),
@@ -79,12 +79,11 @@ def learn_to_rank(
         on_result=lambda n_done, _: watch.on_search(n_done, len(search.tasks)),
     )
     training, validation = split_by_composition(known, _read_candidates(results), plan.spec)
-    agree = replace(model.card.potential, core_contact=0.0) == replace(plan.spec.potential, core_contact=0.0)
-    initial = model.potential.state_dict() if agree else None
-    trainer = RankingTrainer(plan.spec, training, validation, model.device, initial)
+    device = pretrained.device
+    trainer = RankingTrainer(plan.spec, training, validation, device, pretrained.potential.state_dict())
     run_in_folder(trainer, folder, watch)
-    ranking = replace(model, formation=trainer.average.eval().requires_grad_(False))
-    finished = _finish(ranking, plan, trainer, training, validation)
+    model = replace(load_model(base, device=device), formation=trainer.average.eval().requires_grad_(False))
+    finished = _finish(model, pretrained, plan, trainer, training, validation)
     save_model(finished, folder)
     return finished
 
@@ -116,11 +115,17 @@ def _read_candidates(results: Sequence[Result]) -> list[Candidate]:
 
 
 def _finish(
-    model: Model, plan: RankingPlan, trainer: RankingTrainer, training: RankingData, validation: RankingData
+    model: Model,
+    pretrained: Model,
+    plan: RankingPlan,
+    trainer: RankingTrainer,
+    training: RankingData,
+    validation: RankingData,
 ) -> Model:
-    """The model with a card that records both trainings and holds end members of the new kind of energy."""
+    """The model with a card that records all trainings and holds end members of the new kind of energy."""
     record: dict[str, Any] = {
-        "searched_with": plan.searched_with,
+        "base": plan.base,
+        "pretraining": {key: pretrained.card.training[key] for key in ("n_steps", "scores", "spec")},
         "candidates": asdict(plan.candidates),
         "n_candidates": len(training.candidates),
         "n_false_minima": sum(item.match is None for item in training.candidates),

@@ -25,7 +25,7 @@ out."""
 _DENSEST_PACKING: Final = math.pi / math.sqrt(18)
 CRYSTAL: Final = (True, True, True)
 MOLECULE: Final = (False, False, False)
-DEFAULT_MODEL: Final = "mp20"
+DEFAULT_MODEL: Final = "mp20-plus"
 DEFAULT_MOLECULE_MODEL: Final = "qm7b"
 
 
