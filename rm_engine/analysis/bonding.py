@@ -6,12 +6,17 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from ase import Atoms
+from ase.data import covalent_radii
 
 if TYPE_CHECKING:
     from rdkit.Chem import Mol
 
 _BOND_ORDER_TRIES: Final = 1000
 """Assignments of bond orders that are tried; molecules of QM7b need at most ten, hostile geometry millions."""
+
+_SHORTEST_BOND: Final = 0.72
+_LONGEST_BOND: Final = 1.2
+"""In sums of covalent radii: from 0.78 to 1.06 in 99 of 100 molecules of QM7b."""
 
 
 def connect(atoms: Atoms) -> Mol | None:
@@ -90,3 +95,15 @@ def has_lone_charges(molecule: Mol) -> bool:
         and all(other.GetFormalCharge() * atom.GetFormalCharge() >= 0 for other in atom.GetNeighbors())
         for atom in molecule.GetAtoms()
     )
+
+
+def has_strained_bond(molecule: Mol) -> bool:
+    """Whether a bond is longer or shorter than any in QM7b, measured by the sum of the covalent radii."""
+    positions = molecule.GetConformer().GetPositions()
+    for bond in molecule.GetBonds():
+        first, second = bond.GetBeginAtom(), bond.GetEndAtom()
+        radii = covalent_radii[[first.GetAtomicNum(), second.GetAtomicNum()]].sum()
+        length = np.linalg.norm(positions[first.GetIdx()] - positions[second.GetIdx()])
+        if not _SHORTEST_BOND < length / radii < _LONGEST_BOND:
+            return True
+    return False

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -109,7 +110,9 @@ def find_molecule_flaw(atoms: Atoms) -> str | None:
         molecule = bonding.assign_bond_orders(graph)
         if molecule is None:
             return "its bonds leave electrons unpaired"
-        return "it has charges apart from each other" if bonding.has_lone_charges(molecule) else None
+        if bonding.has_lone_charges(molecule):
+            return "it has charges apart from each other"
+        return "a bond is stretched or squeezed" if bonding.has_strained_bond(molecule) else None
 
 
 def _report(is_connected: bool, passed: Mapping[str, bool]) -> MoleculeReport:
@@ -194,8 +197,11 @@ def _run_check(
 @contextmanager
 def _quiet() -> Iterator[None]:
     """RDKit and PoseBusters tell of everything that a strange geometry lacks; the report says it already."""
+    import rdkit  # noqa: PLC0415
     from rdkit import rdBase  # noqa: PLC0415
 
+    # PoseBusters puts there what stderr is at the time; were it closed since, its checks would fail without a word.
+    rdkit.log_handler.stream = sys.stderr
     logger = logging.getLogger("posebusters")
     level = logger.level
     logger.setLevel(logging.CRITICAL)

@@ -47,7 +47,8 @@ class GenerationSpec:
         starts: shares of the kinds of start; None takes the usual mix. Only crystals of free cell have a choice.
         model: name of the model; left empty, it becomes the default for the boundary, see :func:`default_model`.
         seed: seed of the job; sample k is drawn from (seed, k).
-        fmax: converged when no force (and no cell gradient) is larger, pseudo units.
+        fmax: converged when no force (and no cell gradient) is larger, pseudo units; of a molecule, than a tenth of
+            it.
         max_steps: most relaxation steps for a structure, after the up to 100 in which a crystal of free cell settles at
             fixed volume.
         match: compare the results with the known structures.

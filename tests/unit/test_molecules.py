@@ -80,6 +80,7 @@ def test_a_bent_ring_and_a_stretched_bond_are_noticed() -> None:
     axis = ethane.positions[0] - ethane.positions[1]
     ethane.positions[ethane.positions @ axis > 0] += 0.4 * axis / np.linalg.norm(axis)
     assert not examine_molecule(ethane).checks["bond_lengths"]
+    assert find_molecule_flaw(ethane) == "a bond is stretched or squeezed"
 
 
 @pytest.mark.parametrize("case", DISTINCT_FLAWS)
