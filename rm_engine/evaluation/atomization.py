@@ -18,7 +18,7 @@ from rm_engine.checkpoint import Model
 from rm_engine.errors import InputError
 from rm_engine.files import StoredStructure
 from rm_engine.neighbors import build_neighbor_list
-from rm_engine.potential import evaluate
+from rm_engine.potential import estimate_energies
 from rm_engine.structure import StructureBatch
 
 ENERGY_KEY: Final = "atomization_energy_pbe0_kcal_mol"
@@ -98,4 +98,5 @@ def _evaluate(model: Model, molecules: Sequence[StoredStructure]) -> Energies:
         [molecule.atoms for molecule in molecules], dtype=torch.float32, device=model.device
     )
     neighbors = build_neighbor_list(batch, model.potential.config.cutoff)
-    return np.asarray(evaluate(model.potential, batch, neighbors).energies.double().cpu().numpy())
+    with torch.no_grad():  # the repulsive core, which is left out here, is zero between the atoms of real molecules
+        return np.asarray(estimate_energies(model.potential, batch, neighbors).double().cpu().numpy())
