@@ -45,7 +45,7 @@ def plot_molecules(
             axes.set_axis_off()
         for axes, (label, record) in zip(panels, pictured, strict=False):
             _draw_molecule(axes, record)
-            axes.set_title(label, y=-0.12, color=INK, fontsize=7)
+            axes.annotate(label, (0.5, 0.0), xycoords="axes fraction", ha="center", va="top", color=INK, fontsize=7)
     return figure
 
 
