@@ -35,8 +35,8 @@ for command in (up.up, demo.demo, generate.generate, train.train, models.models,
     app.command()(command)
 app.add_typer(references.app, name="references")
 app.add_typer(benchmark.app, name="benchmark")
-for command in (api.api, worker.worker, sweep.sweep, migrate.migrate):
-    app.command(rich_help_panel="Processes of the service")(command)
+for process in (api.api, worker.worker, sweep.sweep, migrate.migrate):
+    app.command(rich_help_panel="Processes of the service")(process)
 
 
 def main() -> None:
