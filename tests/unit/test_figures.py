@@ -209,7 +209,7 @@ class TestCommand:
         shown = run("3", "-o", str(tmp_path))
         assert "by chance" in shown
         numbers = json.loads((tmp_path / "figure3.json").read_text())
-        assert (numbers["figure"], numbers["model"], numbers["seed"]) == (3, "mp20", 0)
+        assert (numbers["figure"], numbers["model"], numbers["seed"]) == (3, "mp20-plus", 0)
         assert "torch" in numbers["programs"]
         assert numbers["kinship"]["all elements, all components"]["p_value"] < 0.01
         assert (tmp_path / "figure3.png").stat().st_size < 120_000
