@@ -13,22 +13,34 @@ _NUMBERS: Final = {"atoms", "energy/atom", "above hull"}
 
 
 def structure_table(title: str, items: Iterable[dict[str, Any]]) -> Table:
-    """A table of structures as the API gives them, with the energy that each model ranks by."""
+    """A table of structures as the API gives them, with the energy that each model ranks by.
+
+    Where all energies are of one kind and model, that is said once below the table.
+    """
+    rows = [_row(item) for item in items]
+    kinds = {row["energy of"] for row in rows}
+    columns = [name for name in _COLUMNS if name != "energy of" or len(kinds) > 1]
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, title_style="bold", pad_edge=False)
-    for name in _COLUMNS:
+    for name in columns:
         table.add_column(name, justify="right" if name in _NUMBERS else "left", no_wrap=name != "known as")
-    for item in items:
-        above = item["energy_above_hull"]
-        table.add_row(
-            item["formula"],
-            str(item["n_atoms"]),
-            f"{ranking_energy(item):.4f}",
-            "" if above is None else f"{above:.4f}",
-            f"{item['model']}, {energy_text(item['energy_kind'])}",
-            space_group_text(item["space_group"]),
-            _match_text(item),
-        )
+    for row in rows:
+        table.add_row(*(row[name] for name in columns))
+    if len(kinds) == 1:
+        table.caption, table.caption_justify = f"Energies of {kinds.pop()}.", "left"
     return table
+
+
+def _row(item: dict[str, Any]) -> dict[str, str]:
+    above = item["energy_above_hull"]
+    return {
+        "formula": item["formula"],
+        "atoms": str(item["n_atoms"]),
+        "energy/atom": f"{ranking_energy(item):.4f}",
+        "above hull": "" if above is None else f"{above:.4f}",
+        "energy of": f"{item['model']}, {energy_text(item['energy_kind'])}",
+        "space group": space_group_text(item["space_group"]),
+        "known as": _match_text(item),
+    }
 
 
 def ranking_energy(item: dict[str, Any]) -> float:
