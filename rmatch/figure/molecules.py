@@ -10,7 +10,7 @@ from rmatch.figure.request import Drawing, Request
 if TYPE_CHECKING:
     from rm_engine.evaluation.molecules import MoleculeCampaign, MoleculeGroup, MoleculeRecord
 
-_N_SAMPLES: Final = 50
+_N_SAMPLES: Final = 20
 _N_KNOWN: Final = 200
 
 
