@@ -10,13 +10,7 @@ from rm_engine import search
 from rm_engine.analysis import Matcher, examine_molecule
 from rm_engine.checkpoint import Model
 from rm_engine.files import from_json, to_json
-from rm_engine.spec import GenerationSpec
 from service.domain import Claim, FailedSample, GeneratedRecord, Match, MoleculeRecord, Progress, Reference
-
-
-def takes_prototypes(spec: GenerationSpec) -> bool:
-    """Whether some starts of this run are made from known crystals."""
-    return spec.is_crystal and spec.cell is None and (spec.starts is None or spec.starts.references > 0)
 
 
 def generate_chunk(

@@ -26,7 +26,7 @@ from service.queue import ChunkQueue
 from service.settings import Settings
 from service.store import Store
 from worker.analysis import find_originals, measure_hulls
-from worker.generation import generate_chunk, make_records, takes_prototypes
+from worker.generation import generate_chunk, make_records
 from worker.lease import Heartbeat, LeaseLostError, StopRequestedError, is_stopping
 from worker.models import LoadedModel, ModelCache
 
@@ -105,7 +105,7 @@ class ChunkRunner:
         return self._analyse(claim, loaded, heartbeat)
 
     def _generate(self, claim: Claim, loaded: LoadedModel, heartbeat: Heartbeat) -> bool:
-        prototypes = load_prototypes(self._store, claim) if takes_prototypes(claim.spec) else []
+        prototypes = load_prototypes(self._store, claim) if claim.spec.start_mix.references > 0 else []
         result = generate_chunk(claim, loaded.model, prototypes, heartbeat.beat)
         references = load_references(self._store, {claim.spec.formula.reduced}) if claim.spec.match else []
         records, failures = make_records(result, loaded.fingerprint, references, heartbeat.check)

@@ -1,4 +1,4 @@
-"""A trained model: its card and its potential."""
+"""A trained model: its card and its potentials."""
 
 from __future__ import annotations
 

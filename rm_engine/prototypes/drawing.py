@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 from ase import Atoms
 
-from rm_engine.prototypes.exchanges import Floats
 from rm_engine.prototypes.lattice import build_cell, find_lattice_system
-from rm_engine.prototypes.orbits import find_operations, spread
+from rm_engine.prototypes.orbits import Floats, find_operations, spread
 from rm_engine.prototypes.table import Assignment, PrototypeTable
 
 

@@ -16,9 +16,9 @@ from typing import Any, Final, NamedTuple, Self
 import numpy as np
 
 from rm_engine.errors import CheckpointError
-from rm_engine.prototypes.exchanges import Floats, find_exchange_probabilities
+from rm_engine.prototypes.exchanges import find_exchange_probabilities
 from rm_engine.prototypes.lattice import free_parameters
-from rm_engine.prototypes.orbits import Site
+from rm_engine.prototypes.orbits import Floats, Site
 from rm_engine.prototypes.roles import Role, assign_elements, label_prototype
 from rm_engine.spec import Formula
 from rm_engine.units import ATOMIC_NUMBERS, SYMBOLS
@@ -112,16 +112,15 @@ class PrototypeTable:
         probability that an element seen there is replaced by the one given.
         """
         counts = {ATOMIC_NUMBERS[symbol]: count for symbol, count in formula.counts}
-        best = (
-            self._assign(prototype, counts) for prototype in self.prototypes.get(tuple(sorted(counts.values())), ())
-        )
+        assignments = list(assign_elements(counts))
+        prototypes = self.prototypes.get(tuple(sorted(counts.values())), ())
+        best = (self._assign(prototype, assignments) for prototype in prototypes)
         return sorted(best, key=lambda assignment: -assignment.score)
 
-    def _assign(self, prototype: Prototype, counts: Mapping[int, int]) -> Assignment:
+    def _assign(self, prototype: Prototype, assignments: Sequence[tuple[int, ...]]) -> Assignment:
         logs = [self._log_likelihoods(role) for role in prototype.elements]
         choices = (
-            (sum(log[number] for log, number in zip(logs, numbers, strict=True)), numbers)
-            for numbers in assign_elements(counts)
+            (sum(log[number] for log, number in zip(logs, numbers, strict=True)), numbers) for numbers in assignments
         )
         score, numbers = max(choices)
         return Assignment(prototype, numbers, float(np.log(prototype.n_known) + score))

@@ -140,7 +140,7 @@ class CandidateSearch(Campaign[tuple[int, ...]]):
 
     def _relax(self, starts: Sequence[Start]) -> Iterator[Atoms | None]:
         """Relaxed structures; None for what fell apart or into one another."""
-        spec = self._generation(parse_formula("H"), 0)
+        spec = self._generation(parse_formula("H"), 0)  # whatever composition: only how to relax counts
         relaxed = relax_starts(self._model, spec, [start.atoms for start in starts], lambda _done, _steps: None)
         for atoms, reason in zip(relaxed.structures.to_atoms(), relaxed.reasons, strict=True):
             structure = None if reason else standardize(atoms)

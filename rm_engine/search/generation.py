@@ -255,7 +255,14 @@ def _split(starts: Sequence[tuple[int, Start]]) -> Iterator[list[tuple[int, Star
 def relax_starts(
     model: Model, spec: GenerationSpec, starts: Sequence[Atoms], on_progress: Callable[[int, int], None]
 ) -> RelaxationResult:
-    """Relax starts as the boundary conditions allow; crystals of free cell settle at fixed volume first."""
+    """Relax starts together as the boundary conditions allow; crystals of free cell settle at fixed volume first.
+
+    Args:
+        model: the model.
+        spec: boundary conditions, ``fmax`` and ``max_steps``; its composition does not matter.
+        starts: the structures.
+        on_progress: called every few steps with the structures done and the steps made.
+    """
     batch = StructureBatch.from_atoms(starts, dtype=torch.float32, device=model.device)
     freedom: CellFreedom = "free" if spec.is_crystal and not spec.fixed_cell else "fixed"
     fmax = spec.fmax * (_MOLECULE_TIGHTNESS if spec.is_molecule else 1)

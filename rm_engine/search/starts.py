@@ -15,14 +15,10 @@ from rm_engine.prototypes import Assignment, draw_crystal, load_prototypes
 from rm_engine.search.random_start import draw_random, draw_volume
 from rm_engine.search.separation import closest_contact, least_distances
 from rm_engine.search.substitution import Reference, Substitution, find_substitutions
-from rm_engine.spec import START_KINDS, Formula, GenerationSpec, ModelCard, StartKind, StartMix
+from rm_engine.spec import START_KINDS, Formula, GenerationSpec, ModelCard, StartKind
 from rm_engine.structure import reduce_cell
 from rm_engine.units import SYMBOLS
 
-USUAL_MIX: Final = StartMix(references=5, wyckoff=4, random=1)
-"""For crystals whose cell is free."""
-
-_RANDOM_ONLY: Final = StartMix(random=1)
 _INFORMED_ATTEMPTS: Final = 3
 """After so many starts that were set aside a sample gets random ones."""
 _DRAWS: Final = 20
@@ -63,8 +59,7 @@ class Starts:
         self._spec = spec
         self._card = card
         self._references = references
-        has_choice = spec.is_crystal and spec.cell is None
-        self._mix = spec.starts or (USUAL_MIX if has_choice else _RANDOM_ONLY)
+        self._kinds: list[StartKind] = []
         self._substitutions = cache(self._find_substitutions)
         self._assignments = cache(self._find_assignments)
 
@@ -80,8 +75,7 @@ class Starts:
         """
         rng = np.random.default_rng((self._spec.seed, sample, attempt))
         formula, turn = self._spec.formula_of(sample), self._spec.turn_of(sample)
-        kinds = self._mix.kinds(turn + 1)
-        kind, turn = kinds[turn], kinds[:turn].count(kinds[turn])
+        kind, turn = self._kind_of(turn)
         drawers: dict[StartKind, Callable[[Formula, int, np.random.Generator], Start | None]] = {
             "references": self._draw_substitution,
             "wyckoff": self._draw_prototype,
@@ -92,6 +86,13 @@ class Starts:
                 if start is not None:
                     return start
         return Start(draw_random(self._spec, self._card, formula, rng), "random")
+
+    def _kind_of(self, turn: int) -> tuple[StartKind, int]:
+        """The kind of a formula's start, and how many of this kind come before it."""
+        if turn >= len(self._kinds):
+            self._kinds = self._spec.start_mix.kinds(2 * (turn + 1))  # twice as many: samples come one after another
+        kind = self._kinds[turn]
+        return kind, self._kinds[:turn].count(kind)
 
     def _draw_substitution(self, formula: Formula, turn: int, rng: np.random.Generator) -> Start | None:
         substitutions = self._substitutions(formula)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
 from math import gcd, prod
 from typing import Final
 
@@ -51,11 +50,12 @@ def find_substitutions(
         table: says which elements take one another's place.
     """
     counts = {ATOMIC_NUMBERS[symbol]: count for symbol, count in formula.counts}
-    candidates = [
-        (*found, key, atoms)
-        for key, atoms in references
-        if atoms.pbc.all() and (found := _exchange(counts, Counter(atoms.numbers.tolist()), table)) is not None
-    ]
+    pattern, assignments = _pattern_of(counts), list(assign_elements(counts))
+    candidates = []
+    for key, atoms in references:
+        known = Counter(atoms.numbers.tolist())
+        if atoms.pbc.all() and _pattern_of(known) == pattern:
+            candidates.append((*_find_exchange(known, assignments, table), key, atoms))
     candidates.sort(key=lambda candidate: (-candidate[0], candidate[2]))
     families: defaultdict[str, list[Substitution]] = defaultdict(list)
     for likelihood, exchange, key, atoms in candidates[:_MAX_COMPARED]:
@@ -71,22 +71,20 @@ def find_substitutions(
     return sorted(families.values(), key=lambda family: -sum(member.likelihood for member in family))
 
 
-def _exchange(
-    counts: Mapping[int, int], known: Mapping[int, int], table: PrototypeTable
-) -> tuple[float, dict[int, int]] | None:
-    """The likeliest way to put elements of these counts in the place of the known ones, and its likelihood."""
+def _pattern_of(counts: Mapping[int, int]) -> list[int]:
+    """The stoichiometry pattern: reduced counts, ascending."""
+    divisor = gcd(*counts.values())
+    return sorted(count // divisor for count in counts.values())
+
+
+def _find_exchange(
+    known: Mapping[int, int], assignments: Sequence[tuple[int, ...]], table: PrototypeTable
+) -> tuple[float, dict[int, int]]:
+    """The likelihood of the likeliest way to put other elements in the place of the known ones, and that way."""
     roles = sorted(known, key=lambda number: (known[number], number))
-    pattern = [known[number] for number in roles]
-    if not _is_multiple(pattern, sorted(counts.values())):
-        return None
     probabilities = table.exchange_probabilities
     likelihood, numbers = max(
         (prod(probabilities[before, after] for before, after in zip(roles, numbers, strict=True)), numbers)
-        for numbers in assign_elements(counts)
+        for numbers in assignments
     )
     return float(likelihood), dict(zip(roles, numbers, strict=True))
-
-
-def _is_multiple(pattern: Sequence[int], other: Sequence[int]) -> bool:
-    a, b = reduce(gcd, pattern), reduce(gcd, other)
-    return [count // a for count in pattern] == [count // b for count in other]

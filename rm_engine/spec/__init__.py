@@ -4,11 +4,12 @@ from rm_engine.spec.card import ModelCard, PotentialConfig, find_model, list_mod
 from rm_engine.spec.fingerprint import read_fingerprint
 from rm_engine.spec.formula import Formula, parse_formula
 from rm_engine.spec.generation import Cell, GenerationSpec, default_model
-from rm_engine.spec.starts import START_KINDS, StartKind, StartMix
+from rm_engine.spec.starts import START_KINDS, USUAL_MIX, StartKind, StartMix
 from rm_engine.spec.training import DescentSpec, NoiseSpec, RankingSpec, TrainingSpec
 
 __all__ = [
     "START_KINDS",
+    "USUAL_MIX",
     "Cell",
     "DescentSpec",
     "Formula",

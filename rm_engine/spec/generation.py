@@ -13,7 +13,7 @@ from rm_engine.errors import InputError
 from rm_engine.spec.card import ModelCard
 from rm_engine.spec.formula import Formula, check_size, parse_formula
 from rm_engine.spec.limits import DEFAULT_MAX_ATOMS, MAX_SAMPLES, MAX_SEED, MAX_STEPS
-from rm_engine.spec.starts import StartMix
+from rm_engine.spec.starts import RANDOM_ONLY, USUAL_MIX, StartMix
 
 Cell = tuple[tuple[float, float, float], tuple[float, float, float], tuple[float, float, float]]
 
@@ -108,11 +108,21 @@ class GenerationSpec:
         """Whether no cell vector is periodic."""
         return not any(self.periodic)
 
+    @property
+    def chooses_cell(self) -> bool:
+        """Whether the search chooses the cell: that of a crystal for which none is given."""
+        return self.is_crystal and self.cell is None
+
+    @property
+    def start_mix(self) -> StartMix:
+        """The shares of the kinds of start: those asked for, or the usual ones."""
+        return self.starts or (USUAL_MIX if self.chooses_cell else RANDOM_ONLY)
+
     def choices_of_formula_units(self) -> tuple[int, ...]:
         """The numbers of formula units that the samples take in turn."""
         if self.formula_units is not None:
             return self.formula_units
-        if not self.is_crystal or self.cell is not None:
+        if not self.chooses_cell:
             return (1,)
         n_atoms = self.formula.n_atoms
         return tuple(k for k in USUAL_FORMULA_UNITS if k * n_atoms <= DEFAULT_MAX_ATOMS) or (1,)
@@ -198,7 +208,7 @@ class GenerationSpec:
 
     def _check_starts(self) -> None:
         informed = self.starts is not None and (self.starts.references > 0 or self.starts.wyckoff > 0)
-        if informed and not (self.is_crystal and self.cell is None):
+        if informed and not self.chooses_cell:
             raise InputError(
                 "conflicting_fields",
                 "starts",

@@ -51,3 +51,9 @@ class StartMix:
             given[kind] += 1
             order.append(kind)
         return order
+
+
+USUAL_MIX: Final = StartMix(references=5, wyckoff=4, random=1)
+"""For crystals whose cell the search chooses."""
+RANDOM_ONLY: Final = StartMix(random=1)
+"""For everything else."""

@@ -1,4 +1,4 @@
-"""The known structures, with which results are compared."""
+"""The known structures: searches start from some of them, and results are compared with them."""
 
 from __future__ import annotations
 

@@ -21,8 +21,8 @@ from rm_engine.checkpoint import Model, load_model, save_model
 from rm_engine.errors import InputError
 from rm_engine.potential import CACE
 from rm_engine.search import Start, Starts, generate_samples
-from rm_engine.search.starts import USUAL_MIX, Turns
-from rm_engine.spec import GenerationSpec, StartKind, StartMix
+from rm_engine.search.starts import Turns
+from rm_engine.spec import USUAL_MIX, GenerationSpec, StartKind, StartMix
 from rm_engine.structure import StructureBatch
 
 REFERENCES, WYCKOFF, RANDOM = StartMix(references=1), StartMix(wyckoff=1), StartMix(random=1)
