@@ -2,7 +2,16 @@
 
 from rm_engine.relax.fire import FireConfig
 from rm_engine.relax.guard import GuardConfig
-from rm_engine.relax.relaxation import RelaxationConfig, RelaxationResult, relax
+from rm_engine.relax.relaxation import OnDone, OnProgress, RelaxationConfig, RelaxationResult, relax
 from rm_engine.relax.state import CellFreedom
 
-__all__ = ["CellFreedom", "FireConfig", "GuardConfig", "RelaxationConfig", "RelaxationResult", "relax"]
+__all__ = [
+    "CellFreedom",
+    "FireConfig",
+    "GuardConfig",
+    "OnDone",
+    "OnProgress",
+    "RelaxationConfig",
+    "RelaxationResult",
+    "relax",
+]

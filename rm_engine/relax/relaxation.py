@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
+from ase import Atoms
 from torch import Tensor
 
 from rm_engine.neighbors import SkinnedNeighbors
@@ -66,13 +67,19 @@ class RelaxationResult:
 OnProgress = Callable[[int, int], None]
 """Called with the number of structures done and the number of steps made by the batch; may raise to stop the run."""
 
+OnDone = Callable[[int, Atoms, float, bool, int, str | None], None]
+"""Called for each structure as soon as it leaves with its row in the batch that was given, where it ended, its pseudo
+energy there (NaN where there is none), whether it converged, the steps it made and why it was set aside (None where it
+was not); may raise to stop the run."""
+
 
 class _Outcome:
     """Collects the structures that have left the batch."""
 
-    def __init__(self, batch: StructureBatch) -> None:
+    def __init__(self, batch: StructureBatch, on_done: OnDone | None) -> None:
         n, device = batch.n_structures, batch.cells.device
         self._batch = batch
+        self._on_done = on_done
         self._positions = batch.positions.clone()
         self._cells = batch.cells.clone()
         self._energies = batch.cells.new_full((n,), torch.nan)
@@ -100,6 +107,15 @@ class _Outcome:
             self._energies[gone.origin] = energies[leaving]
             self._converged[gone.origin] = converged[leaving]
         self.n_done += gone.n_structures
+        if self._on_done is not None:
+            self._tell(gone.origin, structures, self._on_done)
+
+    def _tell(self, rows: Tensor, structures: StructureBatch, on_done: OnDone) -> None:
+        columns = (self._energies, self._converged, self._n_steps, self._codes)
+        energies, converged, n_steps, codes = (column[rows].tolist() for column in columns)
+        reasons = [REASONS[code] or None for code in codes]
+        for done in zip(rows.tolist(), structures.to_atoms(), energies, converged, n_steps, reasons, strict=True):
+            on_done(*done)
 
     def result(self) -> RelaxationResult:
         """All structures in the order they were given."""
@@ -113,7 +129,11 @@ class _Outcome:
 
 
 def relax(
-    potential: CACE, batch: StructureBatch, config: RelaxationConfig, on_progress: OnProgress | None = None
+    potential: CACE,
+    batch: StructureBatch,
+    config: RelaxationConfig,
+    on_progress: OnProgress | None = None,
+    on_done: OnDone | None = None,
 ) -> RelaxationResult:
     """Relax every structure of a batch with FIRE until it converges, runs out of steps or is set aside.
 
@@ -124,8 +144,9 @@ def relax(
         batch: the starts, on the potential's device.
         config: when to stop and what may move.
         on_progress: called every few steps.
+        on_done: called for each structure as soon as it leaves the batch.
     """
-    outcome = _Outcome(batch)
+    outcome = _Outcome(batch, on_done)
     state = RelaxationState.at_rest(batch, time_step=config.fire.time_step, mixing=config.fire.mixing)
     neighbors: SkinnedNeighbors | None = None
     start_volumes = batch.volumes

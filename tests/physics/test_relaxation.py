@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -179,6 +180,26 @@ class TestBatch:
         # Told after a step was made, so those that left before it are counted.
         assert told[int(result.n_steps.min())] == 1
         assert told[-1] == len(starts)
+
+    def test_each_structure_is_told_once_as_in_the_result(self, diamond: Model) -> None:
+        starts = starts_of(diamond)
+        starts.insert(1, not_a_number(starts[0]))
+        told: dict[int, tuple[Atoms, float, bool, int, str | None]] = {}
+
+        def on_done(row: int, structure: Atoms, *outcome: Any) -> None:
+            assert row not in told
+            told[row] = (structure, *outcome)
+
+        result = relax(diamond.potential, batch_of(starts), RelaxationConfig(fmax=FMAX), on_done=on_done)
+        assert set(told) == set(range(len(starts)))
+        assert next(iter(told)) == 1, "what cannot be relaxed leaves at once"
+        for row, expected in enumerate(result.structures.to_atoms()):
+            structure, energy, converged, n_steps, reason = told[row]
+            np.testing.assert_equal(structure.positions, expected.positions)
+            np.testing.assert_equal(structure.cell.array, expected.cell.array)
+            np.testing.assert_equal(energy, float(result.energies[row]))
+            assert (converged, n_steps) == (bool(result.converged[row]), int(result.n_steps[row]))
+            assert reason == result.reasons[row]
 
 
 OBLIQUE = np.array([[1, 0, 0], [4, 1, 0], [-2, 3, 1]])
