@@ -1,7 +1,16 @@
 """Trained models: card and weights on disk, and ready to use."""
 
-from rm_engine.checkpoint.calculator import RMCalculator
+from rm_engine.checkpoint.calculator import RMCalculator, check_elements
 from rm_engine.checkpoint.model import Model
 from rm_engine.checkpoint.store import copy_parameters, load_model, read_tensors, replace_file, save_model
 
-__all__ = ["Model", "RMCalculator", "copy_parameters", "load_model", "read_tensors", "replace_file", "save_model"]
+__all__ = [
+    "Model",
+    "RMCalculator",
+    "check_elements",
+    "copy_parameters",
+    "load_model",
+    "read_tensors",
+    "replace_file",
+    "save_model",
+]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
@@ -37,12 +39,7 @@ class RMCalculator(Calculator):
         """
         super().calculate(atoms, properties, system_changes)  # type: ignore[no-untyped-call]
         structure: Atoms = self.atoms  # type: ignore[assignment]  # a copy that the base class has just made
-        unknown = set(structure.numbers.tolist()) - set(self._potential.config.elements)
-        if unknown:
-            names = ", ".join(SYMBOLS[number] for number in sorted(unknown))
-            raise InputError(
-                "element_not_in_model", "atoms", names, "the model has no such element", "Use another model."
-            )
+        check_elements(self._potential, structure.numbers.tolist())
         dtype = next(self._potential.parameters()).dtype
         batch = StructureBatch.from_atoms([structure], dtype=dtype, device=self._device)
         response = evaluate(self._potential, batch, build_neighbor_list(batch, self._potential.config.cutoff))
@@ -54,3 +51,15 @@ class RMCalculator(Calculator):
         }
         if structure.pbc.all():
             self.results["stress"] = full_3x3_to_voigt_6_stress(response.stresses[0].double().cpu().numpy())
+
+
+def check_elements(potential: CACE, numbers: Iterable[int]) -> None:
+    """Refuse atomic numbers that a potential does not know.
+
+    Raises:
+        InputError: a structure holds an element without an embedding.
+    """
+    unknown = set(numbers) - set(potential.config.elements)
+    if unknown:
+        names = ", ".join(SYMBOLS[number] for number in sorted(unknown))
+        raise InputError("element_not_in_model", "atoms", names, "the model has no such element", "Use another model.")
