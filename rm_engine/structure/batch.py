@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -41,17 +42,17 @@ class StructureBatch:
         """Number of atoms of all structures together."""
         return self.positions.shape[0]
 
-    @property
+    @cached_property
     def sizes(self) -> Tensor:
         """(n_structures,) number of atoms of each structure."""
         return torch.bincount(self.structure_of, minlength=self.n_structures)
 
-    @property
+    @cached_property
     def is_crystal(self) -> Tensor:
         """(n_structures,) bool, whether all three vectors are periodic: only these have a volume and a stress."""
         return self.periodic.all(dim=1)
 
-    @property
+    @cached_property
     def volumes(self) -> Tensor:
         """(n_structures,) cell volumes, Å³."""
         determinants: Tensor = torch.linalg.det(self.cells)
@@ -95,6 +96,16 @@ class StructureBatch:
             cells=self.cells[keep],
             periodic=self.periodic[keep],
             structure_of=new_index[self.structure_of[atoms]],
+        )
+
+    def joined(self, other: Self) -> Self:
+        """These structures and, after them, the others."""
+        return type(self)(
+            positions=torch.cat([self.positions, other.positions]),
+            numbers=torch.cat([self.numbers, other.numbers]),
+            cells=torch.cat([self.cells, other.cells]),
+            periodic=torch.cat([self.periodic, other.periodic]),
+            structure_of=torch.cat([self.structure_of, other.structure_of + self.n_structures]),
         )
 
     def moved(self, positions: Tensor, cells: Tensor) -> Self:
