@@ -8,8 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram
 from pymatgen.core import Composition
+from scipy.optimize import linprog
 
-from rm_engine.analysis import energies_above_hull, excess_energies
+from rm_engine.analysis import energies_above_hull, excess_energies, hull_energies
+from rm_engine.analysis.mixtures import find_lower_hull
 from rm_engine.errors import InputError
 
 ELEMENTS = ("Li", "Na", "S", "O", "Cl", "F", "K", "Br")
@@ -102,8 +104,32 @@ def test_nothing_in_nothing_out() -> None:
     assert energies_above_hull([], [], {}) == []
 
 
-def test_ten_thousand_structures() -> None:
-    compositions, energies, references = make_entries(3, 10_000, 0)
+@pytest.mark.parametrize("n_elements", range(1, 9))
+@pytest.mark.parametrize("decimals", [0, 1, 8])
+def test_agrees_with_one_linear_programme_for_each_composition(n_elements: int, decimals: int) -> None:
+    """Few decimals make energies that tie, and whole faces of the hull flat: where pivots could go in circles."""
+    rng = np.random.default_rng(n_elements)
+    counts = rng.integers(0, 4, size=(40, n_elements))
+    counts[counts.sum(axis=1) == 0, 0] = 1
+    points = np.unique((counts / counts.sum(axis=1, keepdims=True)).round(12), axis=0)
+    energies = rng.normal(size=len(points)).round(decimals)
+    vertices = np.vstack([np.eye(n_elements), points])
+    costs = np.concatenate([np.zeros(n_elements), energies])
+    expected = [linprog(costs, A_eq=vertices.T, b_eq=point, method="highs-ds").fun for point in points]
+    assert find_lower_hull(points, energies) == pytest.approx(expected, abs=1e-9)
+
+
+def test_hull_energies_are_of_the_hull_at_each_composition() -> None:
+    compositions, energies, references = make_entries(4, 200, 0)
+    hull = np.array(hull_energies(compositions, energies, references))
     above = np.array(energies_above_hull(compositions, energies, references))
-    assert 3 <= (above == 0).sum() <= 100
+    assert np.array(energies) - hull == pytest.approx(above, abs=1e-9)
+    assert hull_energies([{"Li": 2}, {"Li": 1}], [-0.3, -0.2], {"Li": -0.1}) == pytest.approx([-0.3, -0.3])
+
+
+@pytest.mark.parametrize("n_elements", [3, 6])
+def test_ten_thousand_structures(n_elements: int) -> None:
+    compositions, energies, references = make_entries(n_elements, 10_000, 0)
+    above = np.array(energies_above_hull(compositions, energies, references))
+    assert 3 <= (above == 0).sum() <= 1000
     assert np.isfinite(above).all()
