@@ -18,7 +18,7 @@ from rm_engine.evaluation.campaign import Campaign, Result
 from rm_engine.evaluation.intervals import Estimate, estimate_mean, estimate_median, estimate_share
 from rm_engine.evaluation.provenance import describe_programs, fingerprint_atoms
 from rm_engine.evaluation.targets import Target
-from rm_engine.search.generation import relax_starts
+from rm_engine.search import relax_starts
 from rm_engine.spec import GenerationSpec, read_fingerprint
 
 _DEFAULT: Final = StructureMatcher(primitive_cell=False)
@@ -172,7 +172,7 @@ def _relax(model: Model, targets: Sequence[Target], max_steps: int) -> Iterator[
     if not targets:
         return
     spec = GenerationSpec(composition=targets[0].formula, model=model.card.name, max_steps=max_steps)
-    relaxed = relax_starts(model, spec, [target.atoms for target in targets], lambda _n_done, _n_steps: None)
+    relaxed = relax_starts(model, spec, [target.atoms for target in targets])
     columns = (relaxed.structures.to_atoms(), relaxed.converged.tolist(), relaxed.n_steps.tolist(), relaxed.reasons)
     for row in zip(*columns, strict=True):
         yield _Relaxed(*row)

@@ -17,11 +17,12 @@ from rm_engine.checkpoint import Model, load_model
 from rm_engine.errors import SearchError
 from rm_engine.evaluation.campaign import Campaign, Result
 from rm_engine.files import to_json
-from rm_engine.search.generation import relax_starts, standardize
+from rm_engine.search import relax_starts
 from rm_engine.search.separation import has_fused_atoms
 from rm_engine.search.starts import Start, Starts
 from rm_engine.search.substitution import Reference
 from rm_engine.spec import Formula, GenerationSpec, StartMix, parse_formula, read_fingerprint
+from rm_engine.structure import standardize
 
 _TARGETS_PER_TASK: Final = 16
 """Compositions whose samples are relaxed together."""
@@ -141,7 +142,7 @@ class CandidateSearch(Campaign[tuple[int, ...]]):
     def _relax(self, starts: Sequence[Start]) -> Iterator[Atoms | None]:
         """Relaxed structures; None for what fell apart or into one another."""
         spec = self._generation(parse_formula("H"), 0)  # whatever composition: only how to relax counts
-        relaxed = relax_starts(self._model, spec, [start.atoms for start in starts], lambda _done, _steps: None)
+        relaxed = relax_starts(self._model, spec, [start.atoms for start in starts])
         for atoms, reason in zip(relaxed.structures.to_atoms(), relaxed.reasons, strict=True):
             structure = None if reason else standardize(atoms)
             yield None if structure is None or has_fused_atoms(structure) else structure

@@ -2,6 +2,7 @@
 
 from rm_engine.search.generation import generate, generate_samples
 from rm_engine.search.result import GeneratedStructure, GenerationResult, Progress, SampleFailure
+from rm_engine.search.stages import relax_starts
 from rm_engine.search.starts import Start, Starts
 
 __all__ = [
@@ -13,4 +14,5 @@ __all__ = [
     "Starts",
     "generate",
     "generate_samples",
+    "relax_starts",
 ]

@@ -89,7 +89,7 @@ class Progress:
 
     Attributes:
         n_samples: samples asked for.
-        n_done: samples whose relaxation has ended.
+        n_done: samples that have their structure.
         n_steps: relaxation steps made by the batch now running.
     """
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from ase import Atoms
 from ase.geometry import minkowski_reduce
 from numpy.typing import NDArray
 from torch import Tensor
@@ -24,3 +25,22 @@ def reduce_cell(cell: NDArray[np.float64]) -> NDArray[np.float64]:
     vectors, _ = minkowski_reduce(cell)
     reduced = np.asarray(vectors)
     return reduced if np.linalg.det(reduced) * np.linalg.det(cell) > 0 else -reduced
+
+
+def standardize(atoms: Atoms) -> Atoms:
+    """The same structure in a reduced cell of standard orientation (first vector along x, second in the xy plane),
+    atoms inside.
+
+    Molecules are centred on the origin; partly periodic structures keep the cell that the caller gave.
+    """
+    atoms = atoms.copy()
+    if atoms.pbc.all():
+        reduced = reduce_cell(atoms.cell.array)
+        atoms.set_cell(reduced * np.sign(np.linalg.det(reduced)))
+        standard, _ = atoms.cell.standard_form()
+        atoms.set_cell(standard, scale_atoms=True)
+    if atoms.pbc.any():
+        atoms.wrap()
+    else:
+        atoms.positions -= atoms.positions.mean(axis=0)
+    return atoms

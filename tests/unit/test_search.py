@@ -18,9 +18,9 @@ import rm_engine
 from rm_engine.checkpoint import Model
 from rm_engine.errors import InputError, SearchError
 from rm_engine.search import GeneratedStructure, Progress, Starts, generate_samples
-from rm_engine.search.generation import standardize
 from rm_engine.search.separation import CONTACT, has_fused_atoms
 from rm_engine.spec import GenerationSpec, ModelCard, StartMix
+from rm_engine.structure import standardize
 
 CUBE = ((4.0, 0.0, 0.0), (0.0, 4.0, 0.0), (0.0, 0.0, 4.0))
 RANDOM = StartMix(random=1)

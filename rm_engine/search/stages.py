@@ -1,0 +1,88 @@
+"""The stages in which starts are relaxed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Final
+
+from ase import Atoms
+
+from rm_engine.checkpoint import Model
+from rm_engine.relax import CellFreedom, OnDone, OnProgress, RelaxationConfig, RelaxationResult, relax
+from rm_engine.search.starts import Start
+from rm_engine.spec import GenerationSpec
+from rm_engine.structure import StructureBatch
+
+_MOLECULE_TIGHTNESS: Final = 0.1
+"""Molecules are relaxed to this fraction of ``fmax``: at 0.01 many bonds are still 0.2 Å off."""
+
+_FIRST_ATOMS: Final = 512
+_MOST_ATOMS: Final = 2048
+"""Atoms of the groups that are relaxed together: the first is small, so that results come early, the last is as large
+as keeps a batch within some hundred megabytes.
+"""
+
+_SETTLING: Final = RelaxationConfig(fmax=0.05, max_steps=100, cell="fixed_volume")
+"""First stage for crystals (the paper's protocol): atoms find their places before the cell may change its volume."""
+
+SampleStart = tuple[int, Start]
+"""A sample and its start."""
+
+
+def split_starts(starts: Iterable[SampleStart]) -> Iterator[list[SampleStart]]:
+    """Starts in groups that are relaxed together, each up to twice as large as the one before; a start is drawn when
+    its group is asked for.
+    """
+    group: list[SampleStart] = []
+    n_atoms, limit = 0, _FIRST_ATOMS
+    for start in starts:
+        size = len(start[1].atoms)
+        if group and n_atoms + size > limit:
+            yield group
+            group, n_atoms, limit = [], 0, min(2 * limit, _MOST_ATOMS)
+        group.append(start)
+        n_atoms += size
+    if group:
+        yield group
+
+
+def relax_starts(
+    model: Model,
+    spec: GenerationSpec,
+    starts: Sequence[Atoms],
+    on_progress: OnProgress | None = None,
+    on_done: OnDone | None = None,
+) -> RelaxationResult:
+    """Relax starts together as the boundary conditions allow; crystals of free cell settle at fixed volume first.
+
+    Args:
+        model: the model.
+        spec: boundary conditions, ``fmax`` and ``max_steps``; its composition does not matter.
+        starts: the structures.
+        on_progress: called every few steps with the structures done and the steps made.
+        on_done: called for each structure when its last stage has ended; its steps are those of all stages.
+    """
+    batch = StructureBatch.from_atoms(starts, device=model.device)
+    freedom: CellFreedom = "free" if spec.is_crystal and not spec.fixed_cell else "fixed"
+    fmax = spec.fmax * (_MOLECULE_TIGHTNESS if spec.is_molecule else 1)
+    final = RelaxationConfig(fmax=fmax, max_steps=spec.max_steps, cell=freedom)
+    if freedom == "fixed":
+        return relax(model.potential, batch, final, on_progress, on_done)
+    settled = relax(model.potential, batch, _SETTLING, on_progress and (lambda _, n_steps: on_progress(0, n_steps)))
+    relaxed = relax(model.potential, settled.structures, final, on_progress, on_done and _after(settled, on_done))
+    return replace(
+        relaxed,
+        n_steps=relaxed.n_steps + settled.n_steps,
+        reasons=[early or late for early, late in zip(settled.reasons, relaxed.reasons, strict=True)],
+    )
+
+
+def _after(settled: RelaxationResult, on_done: OnDone) -> OnDone:
+    """``on_done`` for a stage that follows another."""
+    n_steps_before = settled.n_steps.tolist()
+
+    def tell(row: int, atoms: Atoms, energy: float, converged: bool, n_steps: int, reason: str | None) -> None:
+        on_done(row, atoms, energy, converged, n_steps_before[row] + n_steps, settled.reasons[row] or reason)
+
+    return tell
