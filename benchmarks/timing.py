@@ -1,0 +1,74 @@
+"""Clocks, and the order in which things that are compared take turns."""
+
+from __future__ import annotations
+
+import os
+import resource
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+Action = Callable[[], object]
+
+
+def use_one_core() -> None:
+    """Let torch compute in one thread."""
+    torch.set_num_threads(1)
+
+
+def cpu_seconds(action: Action) -> float:
+    """Seconds that this process computes for something: on one thread, the time it takes on a core of its own."""
+    begin = time.process_time()
+    action()
+    return time.process_time() - begin
+
+
+def wall_seconds(action: Action) -> float:
+    """Seconds until something is done."""
+    begin = time.perf_counter()
+    action()
+    return time.perf_counter() - begin
+
+
+def take_turns(
+    actions: Mapping[str, Action], n_rounds: int, clock: Callable[[Action], float] = cpu_seconds
+) -> dict[str, tuple[float, ...]]:
+    """Seconds of each action in each of ``n_rounds`` rounds, one after the other in every round, so that a machine that
+    slows down slows all; a round before that warms up.
+    """
+    seconds = [{name: clock(action) for name, action in actions.items()} for _ in range(n_rounds + 1)]
+    return {name: tuple(one[name] for one in seconds[1:]) for name in actions}
+
+
+@contextmanager
+def clock_around(owner: Any, name: str) -> Iterator[Callable[[], float]]:  # noqa: ANN401  # a module or an object
+    """Replace a function of a module or object by one that counts its CPU seconds; gives those counted so far."""
+    original, spent = getattr(owner, name), [0.0]
+
+    def timed(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401  # whatever the function takes and gives
+        begin = time.process_time()
+        try:
+            return original(*arguments, **options)
+        finally:
+            spent[0] += time.process_time() - begin
+
+    setattr(owner, name, timed)
+    try:
+        yield lambda: spent[0]
+    finally:
+        setattr(owner, name, original)
+
+
+def resident_megabytes() -> float:
+    """Memory that this process holds."""
+    n_pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return n_pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def peak_megabytes() -> float:
+    """Most memory that this process has held."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
