@@ -1,8 +1,10 @@
 """Batched relaxation with FIRE, atoms and cells together."""
 
+from rm_engine.relax.config import RelaxationConfig
 from rm_engine.relax.fire import FireConfig
 from rm_engine.relax.guard import GuardConfig
-from rm_engine.relax.relaxation import OnDone, OnProgress, RelaxationConfig, RelaxationResult, relax
+from rm_engine.relax.outcome import OnDone, RelaxationResult
+from rm_engine.relax.relaxation import OnProgress, relax
 from rm_engine.relax.state import CellFreedom
 
 __all__ = [

@@ -2,69 +2,43 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
 from rm_engine.potential import Response
 from rm_engine.relax.state import CellFreedom, RelaxationState
-from rm_engine.structure import StructureBatch
 
 
-@dataclass(frozen=True)
-class GeneralizedForces:
-    """Forces on the degrees of freedom of a relaxation state.
-
-    Attributes:
-        atoms: (n_atoms, 3) on the reference positions.
-        cell: (n_structures, 3, 3) on n_atoms F; zero where the cell does not relax.
-    """
-
-    atoms: Tensor
-    cell: Tensor
-
-    def select(self, keep: Tensor, batch: StructureBatch) -> GeneralizedForces:
-        """The forces on the structures of ``batch`` where ``keep`` (n_structures,) bool is true."""
-        return GeneralizedForces(self.atoms[keep[batch.structure_of]], self.cell[keep])
-
-    def largest(self, batch: StructureBatch) -> Tensor:
-        """(n_structures,) largest norm of a row of ``atoms`` and ``cell``: what convergence is measured by."""
-        atoms = torch.linalg.vector_norm(self.atoms, dim=1)
-        largest = torch.zeros_like(batch.cells[:, 0, 0]).scatter_reduce(0, batch.structure_of, atoms, "amax")
-        return torch.maximum(largest, torch.linalg.vector_norm(self.cell, dim=2).amax(dim=1))
-
-
-def generalize(
-    response: Response, state: RelaxationState, structures: StructureBatch, freedom: CellFreedom
-) -> GeneralizedForces:
+def generalize(response: Response, state: RelaxationState, freedom: CellFreedom) -> Tensor:
     """Turn forces and stresses into forces on the degrees of freedom.
 
     Args:
-        response: forces and stresses of ``structures``.
+        response: forces and stresses of ``state.structures``.
         state: the state they come from.
-        structures: ``state.structures``.
         freedom: what the cells of crystals may do; other cells never change.
+
+    Returns:
+        (n_rows, 3) on ``state.coordinates``; zero where a cell does not relax.
     """
-    deformations = state.deformations
-    atoms = (response.forces[:, None] @ deformations[structures.structure_of])[:, 0]
+    deformations, reference = state.deformations, state.reference
+    atoms = (response.forces[:, None] @ deformations[reference.structure_of])[:, 0]
     if freedom == "fixed":
-        return GeneralizedForces(atoms, torch.zeros_like(deformations))
-    virial = -structures.volumes[:, None, None] * response.stresses
-    cell = torch.linalg.solve(deformations, virial.transpose(1, 2)).transpose(1, 2)
+        return torch.cat([atoms, torch.zeros_like(deformations).flatten(0, 1)])
+    cofactors = torch.linalg.cross(deformations.roll(-1, 1), deformations.roll(-2, 1))
+    determinants = (deformations[:, 0] * cofactors[:, 0]).sum(dim=1)[:, None, None]
+    # F^-T, also the gradient of the logarithm of the volume. As cofactors, for a solver would make a GPU wait.
+    inverse_transposed = cofactors / determinants
+    volumes = determinants.abs() * reference.volumes[:, None, None]
+    cell = -volumes * response.stresses @ inverse_transposed
     if freedom == "fixed_volume":
-        cell = _without_volume_change(cell, deformations)
-    cell = cell / structures.sizes[:, None, None]
-    return GeneralizedForces(atoms, torch.where(structures.is_crystal[:, None, None], cell, 0.0))
+        # Taking the trace off instead, as ASE does, keeps the volume near F = 1 only, and what is left then vanishes
+        # where there is shear stress.
+        cell = cell - _component(cell, inverse_transposed)
+    cell = torch.where(reference.is_crystal[:, None, None], cell / reference.sizes[:, None, None], 0.0)
+    return torch.cat([atoms, cell.flatten(0, 1)])
 
 
-def _without_volume_change(cell: Tensor, deformations: Tensor) -> Tensor:
-    """Forces on F without their part along F^-T, the gradient of the logarithm of the volume.
-
-    Taking the trace off instead, as ASE does, keeps the volume near F = 1 only, and what is left then vanishes
-    where there is shear stress.
-    """
-    gradient = torch.linalg.inv(deformations).transpose(1, 2)
-    along = (cell * gradient).sum(dim=(1, 2)) / (gradient * gradient).sum(dim=(1, 2))
-    projected: Tensor = cell - along[:, None, None] * gradient
-    return projected
+def _component(matrices: Tensor, direction: Tensor) -> Tensor:
+    """The part of matrices (n_structures, 3, 3) along others."""
+    along: Tensor = (matrices * direction).sum(dim=(1, 2)) / direction.square().sum(dim=(1, 2))
+    return along[:, None, None] * direction

@@ -7,12 +7,15 @@ and the order of its parts are those of ASE's ``FIRE``, with which trajectories 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Final
 
 import torch
 from torch import Tensor
 
-from rm_engine.relax.cellfilter import GeneralizedForces
 from rm_engine.relax.state import RelaxationState
+
+_TINY: Final = 1e-30
+"""Keeps a division by zero out; nothing that moves is as slow."""
 
 
 @dataclass(frozen=True)
@@ -40,47 +43,36 @@ class FireConfig:
     mixing_decay: float = 0.99
 
 
-def fire_step(state: RelaxationState, forces: GeneralizedForces, config: FireConfig) -> RelaxationState:
-    """Move every structure by one step."""
-    batch = state.start
-
-    def dot(atoms: Tensor, other_atoms: Tensor, cell: Tensor, other_cell: Tensor) -> Tensor:
-        """(n_structures,) scalar product over all degrees of freedom."""
-        return batch.sum_over_atoms((atoms * other_atoms).sum(dim=1)) + (cell * other_cell).sum(dim=(1, 2))
-
-    def on_atoms(factor: Tensor) -> Tensor:
-        return factor[batch.structure_of, None]
-
-    power = dot(forces.atoms, state.atom_velocities, forces.cell, state.cell_velocities)
+def fire_step(state: RelaxationState, forces: Tensor, config: FireConfig) -> RelaxationState:
+    """Move every structure by one step, on forces (n_rows, 3)."""
+    velocities = state.velocities
+    products = torch.stack([forces * velocities, forces.square(), velocities.square()]).sum(dim=2)
+    # (n_structures,) scalar products over all degrees of freedom
+    power, force2, speed2 = products.new_zeros(3, state.n_structures).index_add(1, state.structure_of_row, products)
     downhill = power > 0
     # At rest the power is 0, and so the first step counts as uphill for everything but the time step.
     resting = state.n_steps == 0
-    force_norm = dot(forces.atoms, forces.atoms, forces.cell, forces.cell).sqrt()
-    speed = dot(state.atom_velocities, state.atom_velocities, state.cell_velocities, state.cell_velocities).sqrt()
     keep = torch.where(downhill, 1 - state.mixing, 0.0)
-    turn = torch.where(downhill, state.mixing * speed / force_norm.clamp(min=1e-30), 0.0)
+    turn = torch.where(downhill, state.mixing * (speed2 / force2.clamp(min=_TINY)).sqrt(), 0.0)
     grows = downhill & (state.n_downhill > config.patience)
     time_steps = torch.where(
         grows, (state.time_steps * config.growth).clamp(max=config.largest_time_step), state.time_steps
     )
     time_steps = torch.where(downhill | resting, time_steps, time_steps * config.shrinkage)
     mixing = torch.where(grows, state.mixing * config.mixing_decay, state.mixing)
-    mixing = torch.where(downhill, mixing, config.mixing)
 
     kick = turn + time_steps
-    atom_velocities = on_atoms(keep) * state.atom_velocities + on_atoms(kick) * forces.atoms
-    cell_velocities = keep[:, None, None] * state.cell_velocities + kick[:, None, None] * forces.cell
-    length = time_steps * dot(atom_velocities, atom_velocities, cell_velocities, cell_velocities).sqrt()
-    move = time_steps * (config.largest_move / length.clamp(min=1e-30)).clamp(max=1.0)
-    per_atom = (move / batch.sizes)[:, None, None]
+    # No term is negative, so nothing is lost by not summing over the new velocities.
+    speed = (keep.square() * speed2 + 2 * keep * kick * power + kick.square() * force2).sqrt()
+    move = time_steps * (config.largest_move / (time_steps * speed).clamp(min=_TINY)).clamp(max=1.0)
+    of_rows = torch.stack([keep, kick, move]).index_select(1, state.structure_of_row)[:, :, None]
+    velocities = of_rows[0] * velocities + of_rows[1] * forces
     return replace(
         state,
-        reference_positions=state.reference_positions + on_atoms(move) * atom_velocities,
-        deformations=state.deformations + per_atom * cell_velocities,
-        atom_velocities=atom_velocities,
-        cell_velocities=cell_velocities,
+        coordinates=state.coordinates + of_rows[2] * velocities,
+        velocities=velocities,
         time_steps=time_steps,
-        mixing=mixing,
+        mixing=torch.where(downhill, mixing, config.mixing),
         n_downhill=torch.where(downhill, state.n_downhill + 1, 0),
         n_steps=state.n_steps + 1,
     )

@@ -8,7 +8,8 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from rm_engine.structure import StructureBatch, cell_heights
+from rm_engine.relax.state import RelaxationState
+from rm_engine.structure import cell_heights
 
 REASONS: Final = (
     "",
@@ -17,8 +18,11 @@ REASONS: Final = (
     "the cell collapsed",
     "the cell flew apart",
     "the cell became flat",
+    "it does not fit into the memory",
 )
 """Why a structure was set aside, by code; code 0 is none."""
+
+TOO_LARGE: Final = REASONS.index("it does not fit into the memory")
 
 
 @dataclass(frozen=True)
@@ -39,9 +43,16 @@ class GuardConfig:
     largest_force: float = 1e4
 
 
-def check_geometry(structures: StructureBatch, start_volumes: Tensor, config: GuardConfig) -> Tensor:
+def is_out_of_bounds(state: RelaxationState, config: GuardConfig) -> Tensor:
+    """(n_structures,) bool, whether a crystal's volume has left its bounds."""
+    ratio = state.volume_ratios
+    inside = (ratio >= config.smallest_volume_ratio) & (ratio <= config.largest_volume_ratio)
+    return ~inside & state.reference.is_crystal
+
+
+def check_geometry(state: RelaxationState, config: GuardConfig) -> Tensor:
     """(n_structures,) code into ``REASONS``, 0 where a neighbour list can be built."""
-    ratio = structures.volumes / start_volumes
+    structures, ratio = state.structures, state.volume_ratios
     finite = structures.sum_over_atoms((~torch.isfinite(structures.positions)).sum(dim=1)) == 0
     code = torch.zeros_like(structures.sizes)
     for number, wrong in (

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal, Self
+from typing import Final, Literal, Self
 
 import torch
 from torch import Tensor
 
 from rm_engine.structure import StructureBatch, cell_heights, reduce_cell
 
-_THIN = 0.5
+THIN: Final = 0.5
 """A cell whose least height is below this fraction of the cube root of its volume may be skewed."""
+
+REDUCTION_INTERVAL: Final = 50
+"""Steps between two looks at whether cells have become skewed, where no neighbour list asks for one earlier."""
 
 CellFreedom = Literal["free", "fixed_volume", "fixed"]
 
@@ -22,15 +25,15 @@ class RelaxationState:
 
     Atoms and cell are moved in the coordinates of ASE's ``UnitCellFilter`` (Tadmor et al., Phys. Rev. B 59, 235
     (1999)): with the deformation F, cells = reference cells @ F^T and positions = reference positions @ F^T; F counts
-    n_atoms-fold, which makes its step comparable to that of the atoms.
+    n_atoms-fold, which makes its step comparable to that of the atoms. Both are rows of one tensor, n_rows = n_atoms +
+    3 n_structures: first the atoms of all structures, then the rows of their n_atoms F.
 
     Attributes:
-        start: numbers, periodicity and index of the structures; its positions and cells are those of the start.
-        reference_cells: (n_structures, 3, 3) Å.
-        reference_positions: (n_atoms, 3) Å.
-        deformations: (n_structures, 3, 3) F.
-        atom_velocities: (n_atoms, 3) of the reference positions.
-        cell_velocities: (n_structures, 3, 3) of n_atoms F.
+        reference: numbers, periodicity and index of the structures, and the reference cells; its positions are those
+            of the start.
+        structure_of_row: (n_rows,) index of the structure of each row.
+        coordinates: (n_rows, 3) reference positions, Å, and n_atoms F.
+        velocities: (n_rows, 3) of ``coordinates``.
         time_steps: (n_structures,) FIRE's dt.
         mixing: (n_structures,) FIRE's alpha.
         n_downhill: (n_structures,) steps since the power was last negative.
@@ -38,12 +41,10 @@ class RelaxationState:
         origin: (n_structures,) row in the batch that was given to relax.
     """
 
-    start: StructureBatch
-    reference_cells: Tensor
-    reference_positions: Tensor
-    deformations: Tensor
-    atom_velocities: Tensor
-    cell_velocities: Tensor
+    reference: StructureBatch
+    structure_of_row: Tensor
+    coordinates: Tensor
+    velocities: Tensor
     time_steps: Tensor
     mixing: Tensor
     n_downhill: Tensor
@@ -51,67 +52,114 @@ class RelaxationState:
     origin: Tensor
 
     @classmethod
-    def at_rest(cls, batch: StructureBatch, *, time_step: float, mixing: float) -> Self:
+    def at_rest(cls, batch: StructureBatch, origin: Tensor, *, time_step: float, mixing: float) -> Self:
         """Structures as they are, without velocity."""
         n = batch.n_structures
+        identity = torch.eye(3, dtype=batch.cells.dtype, device=batch.cells.device)
+        deformations = batch.sizes[:, None, None] * identity
+        coordinates = torch.cat([batch.positions, deformations.flatten(0, 1)])
         count = torch.zeros(n, dtype=torch.int64, device=batch.cells.device)
         return cls(
-            start=batch,
-            reference_cells=batch.cells,
-            reference_positions=batch.positions,
-            deformations=torch.eye(3, dtype=batch.cells.dtype, device=batch.cells.device).repeat(n, 1, 1),
-            atom_velocities=torch.zeros_like(batch.positions),
-            cell_velocities=torch.zeros_like(batch.cells),
+            reference=batch,
+            structure_of_row=_structure_of_row(batch),
+            coordinates=coordinates,
+            velocities=torch.zeros_like(coordinates),
             time_steps=batch.cells.new_full((n,), time_step),
             mixing=batch.cells.new_full((n,), mixing),
             n_downhill=count,
             n_steps=count,
-            origin=torch.arange(n, device=batch.cells.device),
+            origin=origin,
         )
+
+    @property
+    def n_structures(self) -> int:
+        """Number of structures."""
+        return self.origin.shape[0]
+
+    @property
+    def reference_positions(self) -> Tensor:
+        """(n_atoms, 3) Å."""
+        return self.coordinates[: self.reference.n_atoms]
+
+    @property
+    def deformations(self) -> Tensor:
+        """(n_structures, 3, 3) F."""
+        rows = self.coordinates[self.reference.n_atoms :]
+        return rows.view(-1, 3, 3) / self.reference.sizes[:, None, None]
+
+    @property
+    def volume_ratios(self) -> Tensor:
+        """(n_structures,) volumes of cells relative to the start."""
+        a, b, c = self.deformations.unbind(dim=1)
+        ratios: Tensor = (a * torch.linalg.cross(b, c)).sum(dim=1).abs()
+        return ratios
+
+    def find_largest(self, values: Tensor) -> Tensor:
+        """(n_structures,) largest of values (n_rows,) >= 0 over all degrees of freedom of a structure."""
+        return values.new_zeros(self.n_structures).scatter_reduce(0, self.structure_of_row, values, "amax")
 
     @property
     def structures(self) -> StructureBatch:
         """The structures where they are now."""
         transposed = self.deformations.transpose(1, 2)
-        positions = (self.reference_positions[:, None] @ transposed[self.start.structure_of])[:, 0]
-        return self.start.moved(positions, self.reference_cells @ transposed)
+        positions = (self.reference_positions[:, None] @ transposed[self.reference.structure_of])[:, 0]
+        return self.reference.moved(positions, self.reference.cells @ transposed)
 
-    @property
-    def n_structures(self) -> int:
-        """Number of structures still under relaxation."""
-        return self.origin.shape[0]
-
-    def with_reduced_cells(self) -> Self:
-        """The same lattices with shorter vectors where crystals' cells are skewed; atoms and deformations stay as
-        they are.
+    def with_reduced_cells(self, chosen: Tensor) -> Self:
+        """The same lattices with shorter vectors where crystals' cells are skewed, of those where ``chosen``
+        (n_structures,) bool is true; atoms and deformations stay as they are.
 
         A skewed cell is thin, and its atoms then see many images of each other.
         """
-        cells = self.structures.cells
-        thin = cell_heights(cells).amin(dim=1) < _THIN * torch.linalg.det(cells).abs() ** (1 / 3)
-        rows = torch.nonzero(thin & self.start.is_crystal)[:, 0].tolist()
+        reference = self.reference
+        cells = reference.cells @ self.deformations.transpose(1, 2)
+        thin = cell_heights(cells).amin(dim=1) < THIN * torch.linalg.det(cells).abs() ** (1 / 3)
+        rows = torch.nonzero(thin & reference.is_crystal & chosen)[:, 0].tolist()
         if not rows:
             return self
-        reference_cells = self.reference_cells.clone()
+        reference_cells = reference.cells.clone()
         for row in rows:
             # The integers that shorten the present cell shorten the reference cell to the same lattice.
             reduced = torch.as_tensor(reduce_cell(cells[row].double().cpu().numpy())).to(cells)
             whole = torch.linalg.solve(cells[row], reduced, left=False).round()
             reference_cells[row] = whole @ reference_cells[row]
-        return replace(self, reference_cells=reference_cells)
+        return replace(self, reference=reference.moved(reference.positions, reference_cells))
 
     def with_start_volume(self) -> Self:
         """F scaled to determinant 1: steps along the surface of constant volume leave it to second order."""
-        determinants = torch.linalg.det(self.deformations)
-        return replace(self, deformations=self.deformations / determinants.clamp(min=1e-3)[:, None, None] ** (1 / 3))
+        determinants = torch.linalg.det(self.deformations).clamp(min=1e-3)
+        of_atoms = torch.ones_like(self.coordinates[: self.reference.n_atoms, 0])
+        scale = torch.cat([of_atoms, determinants.repeat_interleave(3) ** (-1 / 3)])
+        return replace(self, coordinates=self.coordinates * scale[:, None])
 
     def select(self, keep: Tensor) -> Self:
         """The state of the structures where ``keep`` (n_structures,) bool is true."""
-        atoms = keep[self.start.structure_of]
-        per_atom = {"reference_positions", "atom_velocities"}
-        changes = {
-            name: getattr(self, name)[atoms if name in per_atom else keep]
-            for name in self.__dataclass_fields__
-            if name != "start"
-        }
-        return replace(self, start=self.start.select(keep), **changes)
+        rows = keep[self.structure_of_row]
+        reference = self.reference.select(keep)
+        return type(self)(
+            reference,
+            _structure_of_row(reference),
+            *(table[rows] for table in (self.coordinates, self.velocities)),
+            *(column[keep] for column in self._per_structure),
+        )
+
+    def joined(self, other: Self) -> Self:
+        """These structures and, after them, the others."""
+        reference = self.reference.joined(other.reference)
+        n_atoms, n_others = self.reference.n_atoms, other.reference.n_atoms
+        tables = ((self.coordinates, other.coordinates), (self.velocities, other.velocities))
+        return type(self)(
+            reference,
+            _structure_of_row(reference),
+            *(torch.cat([a[:n_atoms], b[:n_others], a[n_atoms:], b[n_others:]]) for a, b in tables),
+            *(torch.cat(pair) for pair in zip(self._per_structure, other._per_structure, strict=True)),
+        )
+
+    @property
+    def _per_structure(self) -> tuple[Tensor, ...]:
+        return self.time_steps, self.mixing, self.n_downhill, self.n_steps, self.origin
+
+
+def _structure_of_row(batch: StructureBatch) -> Tensor:
+    structures = torch.arange(batch.n_structures, device=batch.cells.device)
+    return torch.cat([batch.structure_of, structures.repeat_interleave(3)])

@@ -1,0 +1,35 @@
+"""How to relax."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from rm_engine.relax.fire import FireConfig
+from rm_engine.relax.guard import GuardConfig
+from rm_engine.relax.state import CellFreedom
+
+
+@dataclass(frozen=True, kw_only=True)
+class RelaxationConfig:
+    """How to relax.
+
+    Attributes:
+        fmax: a structure has converged when no row of its generalised forces is longer, pseudo units.
+        max_steps: most steps for a structure.
+        cell: what the cells of crystals may do; cells of anything else are kept.
+        fire: constants of the optimiser.
+        guard: what sets a structure aside.
+        skin: Å that the neighbour list reaches beyond the cutoff.
+        progress_interval: steps between two calls of ``on_progress``.
+        memory_budget: bytes that the structures in flight may take together; one that needs more flies alone. None
+            takes what suits the device, see :func:`rm_engine.relax.memory.find_budget`.
+    """
+
+    fmax: float = 0.01
+    max_steps: int = 2000
+    cell: CellFreedom = "free"
+    fire: FireConfig = field(default_factory=FireConfig)
+    guard: GuardConfig = field(default_factory=GuardConfig)
+    skin: float = 0.5
+    progress_interval: int = 20
+    memory_budget: int | None = None

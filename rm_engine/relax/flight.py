@@ -1,0 +1,127 @@
+"""The structures that relax together: as many as fit into the memory, others taking the places of those that leave."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from rm_engine.errors import RMEngineError
+from rm_engine.potential import CACE, evaluate
+from rm_engine.relax.cellfilter import generalize
+from rm_engine.relax.config import RelaxationConfig
+from rm_engine.relax.fire import fire_step
+from rm_engine.relax.guard import TOO_LARGE, check_forces, check_geometry, is_out_of_bounds
+from rm_engine.relax.memory import estimate_bytes, find_budget, is_out_of_memory
+from rm_engine.relax.outcome import Outcome
+from rm_engine.relax.skin import SkinnedNeighbors
+from rm_engine.relax.state import RelaxationState
+from rm_engine.relax.waiting import Waiting
+from rm_engine.structure import StructureBatch
+
+_WORTHWHILE: Final = 1 / 8
+"""Part of the budget that must be free before others are taken in: each time costs as much as a small step."""
+
+
+class Flight:
+    """Structures in flight, those that wait for a place, and what became of those that have left.
+
+    Structures do not see each other. Each has its own optimiser state, which outlives an exhausted memory: all in
+    flight are put back as they were, and go on fewer at a time.
+    """
+
+    def __init__(self, potential: CACE, batch: StructureBatch, config: RelaxationConfig) -> None:
+        self._potential = potential
+        self._config = config
+        reach = potential.config.cutoff + config.skin
+        n_bytes = estimate_bytes(batch, potential.config, reach, config.guard)
+        self._waiting = Waiting(batch, n_bytes, config.fire)
+        self._budget = self._whole_budget = find_budget(config.memory_budget, batch.cells.device)
+        self._land()
+        self.outcome = Outcome(batch)
+
+    def advance(self) -> bool:
+        """Fill what places are free and make one step; false when there is nobody left to move."""
+        try:
+            self._fill()
+            if self._state.n_structures == 0:
+                return False
+            self._step()
+        except (MemoryError, RuntimeError, RMEngineError) as error:
+            if not is_out_of_memory(error):
+                raise
+        else:
+            return True
+        self._make_room()  # here, where the error no longer holds on to what was computed
+        return True
+
+    def _land(self) -> None:
+        """Nobody is in flight."""
+        self._state = self._waiting.take(0, at_least=0)
+        self._neighbors = SkinnedNeighbors.none(self._state.reference, self._potential.config.cutoff, self._config.skin)
+
+    def _fill(self) -> None:
+        """Take in others for those that have left, until there is no place or nobody that can fly."""
+        while (free := self._budget - self._waiting.count_bytes(self._state)) >= self._budget * _WORTHWHILE:
+            n_before = self._state.n_structures
+            newcomers = self._waiting.take(free, at_least=0 if n_before else 1)
+            if newcomers.n_structures == 0:
+                return
+            self._neighbors = self._neighbors.joined(newcomers.reference)
+            self._state = self._state.joined(newcomers)
+            self._look_at(torch.arange(self._state.n_structures, device=self._state.origin.device) >= n_before)
+
+    def _look_at(self, due: Tensor) -> None:
+        """Renew the neighbours of structures that have changed; set aside those that cannot have any."""
+        self._state = self._state.with_reduced_cells(due)
+        codes = torch.where(due, check_geometry(self._state, self._config.guard), 0)
+        wrong = codes > 0
+        if bool(wrong.any()):
+            self.outcome.record(self._state.select(wrong), codes[wrong])
+            self._keep(~wrong, self._state)
+            due = due[~wrong]
+        if bool(due.any()):
+            self._neighbors = self._neighbors.renewed(due, self._state)
+
+    def _step(self) -> None:
+        """Evaluate all structures, record those that are done, move the others."""
+        config, state = self._config, self._state
+        response = evaluate(self._potential, state.structures, self._neighbors.list)
+        forces = generalize(response, state, config.cell)
+        largest = state.find_largest(torch.linalg.vector_norm(forces, dim=1))
+        codes = check_forces(response.energies, largest, config.guard)
+        converged = (codes == 0) & (largest < config.fmax)
+        leaving = converged | (codes > 0) | (state.n_steps >= config.max_steps)
+        moved = fire_step(state, forces, config.fire)
+        if config.cell == "fixed_volume":
+            moved = moved.with_start_volume()
+        due = self._neighbors.is_due(moved) | is_out_of_bounds(moved, config.guard)
+        # The only time in a step that a GPU is waited for.
+        any_leaves, any_is_due = torch.stack([leaving.any(), (due & ~leaving).any()]).tolist()
+        if any_leaves:
+            self.outcome.record(state.select(leaving), codes[leaving], response.energies[leaving], converged[leaving])
+            self._keep(~leaving, moved)
+            due = due[~leaving]
+        else:
+            self._state = moved
+        if any_is_due:
+            self._look_at(due)
+
+    def _keep(self, staying: Tensor, state: RelaxationState) -> None:
+        """Go on with the structures of ``state`` where ``staying`` (n_structures,) bool is true."""
+        self._neighbors = self._neighbors.select(staying, state.reference)
+        self._state = state.select(staying)
+
+    def _make_room(self) -> None:
+        """Put all structures back and let half as many fly at a time; one that was alone will never fit."""
+        state = self._state
+        self._land()
+        if state.n_structures > 1:
+            self._budget = self._waiting.count_bytes(state) // 2
+            self._waiting.put_back(state)
+        else:
+            self.outcome.record(state, torch.full_like(state.n_steps, TOO_LARGE))
+            self._budget = self._whole_budget
+        if state.origin.is_cuda:
+            torch.cuda.empty_cache()

@@ -1,0 +1,69 @@
+"""Structures that wait for a place in flight."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from rm_engine.relax.fire import FireConfig
+from rm_engine.relax.state import RelaxationState
+from rm_engine.structure import StructureBatch
+
+
+class Waiting:
+    """Those that were put back from flight, as they were, then the starts in their order."""
+
+    def __init__(self, batch: StructureBatch, n_bytes: Tensor, fire: FireConfig) -> None:
+        """Let all structures of a batch wait.
+
+        Args:
+            batch: the starts.
+            n_bytes: (n_structures,) what each takes in flight.
+            fire: what the optimiser begins with.
+        """
+        self._batch = batch
+        self._fire = fire
+        self._n_bytes = n_bytes.cpu().numpy()
+        self._atom_ends = np.concatenate([[0], np.cumsum(batch.sizes.cpu().numpy())])
+        self._next = 0
+        self._put_back: list[RelaxationState] = []
+
+    def count_bytes(self, state: RelaxationState) -> int:
+        """Bytes that the structures of a state take in flight."""
+        return int(self._n_bytes[state.origin.cpu().numpy()].sum())
+
+    def put_back(self, state: RelaxationState) -> None:
+        """Let structures wait, before all others, that have already made some steps."""
+        self._put_back.append(state)
+
+    def take(self, n_bytes: int, *, at_least: int) -> RelaxationState:
+        """The next structures that together take up to ``n_bytes``, but not fewer than ``at_least`` if any wait."""
+        if self._put_back:
+            state = self._put_back.pop()
+            n_taken = self._count_fitting(state.origin.cpu().numpy(), n_bytes, at_least)
+            is_taken = torch.arange(state.n_structures, device=state.origin.device) < n_taken
+            if n_taken < state.n_structures:
+                self._put_back.append(state.select(~is_taken))
+            return state.select(is_taken)
+        first = self._next
+        self._next += self._count_fitting(np.arange(first, self._batch.n_structures), n_bytes, at_least)
+        return self._at_rest(first, self._next)
+
+    def _count_fitting(self, rows: NDArray[np.int64], n_bytes: int, at_least: int) -> int:
+        fitting = int(np.searchsorted(np.cumsum(self._n_bytes[rows]), n_bytes, side="right"))
+        return max(fitting, min(at_least, len(rows)))
+
+    def _at_rest(self, first: int, stop: int) -> RelaxationState:
+        batch = self._batch
+        atoms = slice(int(self._atom_ends[first]), int(self._atom_ends[stop]))
+        starts = StructureBatch(
+            batch.positions[atoms],
+            batch.numbers[atoms],
+            batch.cells[first:stop],
+            batch.periodic[first:stop],
+            batch.structure_of[atoms] - first,
+        )
+        origin = torch.arange(first, stop, device=batch.cells.device)
+        return RelaxationState.at_rest(starts, origin, time_step=self._fire.time_step, mixing=self._fire.mixing)
