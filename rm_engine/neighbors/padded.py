@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from rm_engine.errors import RMEngineError
+from rm_engine.kernels import find_neighbors
 from rm_engine.structure.batch import StructureBatch
 from rm_engine.structure.cells import cell_heights
 
@@ -102,6 +103,27 @@ def build_neighbor_list(batch: StructureBatch, cutoff: float) -> NeighborList:
     Raises:
         TooManyNeighborsError: a cell so flat or small that more than 20 million candidates would have to be looked at.
     """
+    return _compiled_list(batch, cutoff) or build_plain_list(batch, cutoff)
+
+
+def _compiled_list(batch: StructureBatch, cutoff: float) -> NeighborList | None:
+    """The list by the compiled kernel; None where there is none."""
+    if batch.positions.device.type != "cpu":
+        return None
+    positions, cells = batch.positions.double().numpy(), batch.cells.double().numpy()
+    try:
+        found = find_neighbors(batch.sizes.numpy(), positions, cells, batch.periodic.numpy(), cutoff)
+    except OverflowError as error:
+        raise TooManyNeighborsError(f"{error} Use a larger or less dense cell.") from error
+    if found is None:
+        return None
+    index, image, counts = (torch.from_numpy(array) for array in found)
+    present = torch.arange(index.shape[1]) < counts[:, None]
+    return NeighborList(index, image.to(batch.positions), present)
+
+
+def build_plain_list(batch: StructureBatch, cutoff: float) -> NeighborList:
+    """:func:`build_neighbor_list` in torch alone, on any device."""
     offset, offset_structure, first_offset, n_offsets = _offsets(batch, count_images(batch, cutoff))
     wrap = _wrapping(batch)
     # Positions inside the cell, so that count_images suffices; the offsets are put back into the list below.
@@ -132,7 +154,7 @@ def build_neighbor_list(batch: StructureBatch, cutoff: float) -> NeighborList:
 
 
 def _build_in_halves(batch: StructureBatch, cutoff: float) -> NeighborList:
-    """:func:`build_neighbor_list` for one half of the structures after the other, to bound the memory."""
+    """:func:`build_plain_list` for one half of the structures after the other, to bound the memory."""
     n_atoms, device = batch.n_atoms, batch.cells.device
     found = NeighborList(
         index=torch.zeros((n_atoms, 0), dtype=torch.int64, device=device),
@@ -142,7 +164,7 @@ def _build_in_halves(batch: StructureBatch, cutoff: float) -> NeighborList:
     is_first = torch.arange(batch.n_structures, device=device) < batch.n_structures // 2
     for half in (is_first, ~is_first):
         rows = torch.nonzero(half[batch.structure_of])[:, 0]
-        found = found.replaced(rows, build_neighbor_list(batch.select(half), cutoff))
+        found = found.replaced(rows, build_plain_list(batch.select(half), cutoff))
     return found
 
 

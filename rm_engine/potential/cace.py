@@ -38,11 +38,16 @@ class CACE(nn.Module):
     The sum over neighbours is a product of two small matrices per atom, (radial x embedding, neighbours) times
     (neighbours, monomials), so that nothing of size edges x radial x angular x channels is ever stored. The receiver's
     embedding does not depend on the neighbour; it enters last, as a factor of the invariants.
+
+    Attributes:
+        config: its hyper-parameters.
+        may_compile: whether a compiled kernel may stand in for this code where there is one.
     """
 
     def __init__(self, config: PotentialConfig) -> None:
         super().__init__()
         self.config = config
+        self.may_compile = True
         self.radial = BesselBasis(config.n_radial_functions, config.cutoff)
         n_species, n = len(config.elements), config.n_embedding
         # Small at first: the invariants are products of embeddings, and large ones cost the first epoch.

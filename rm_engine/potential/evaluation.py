@@ -9,6 +9,7 @@ from torch import Tensor
 
 from rm_engine.neighbors import NeighborList
 from rm_engine.potential.cace import CACE
+from rm_engine.potential.compiled import compile_potential
 from rm_engine.potential.core import core_repulsion
 from rm_engine.structure import StructureBatch
 
@@ -43,6 +44,9 @@ def evaluate(
         bare: leave out the repulsive core, which is not learned (training).
         differentiable: keep the graph, so that the answer can be differentiated by the parameters (training).
     """
+    compiled = None if differentiable else compile_potential(potential)
+    if compiled is not None:
+        return _respond(batch, *compiled.evaluate(batch, neighbors, bare=bare))
     neighbor_numbers, vectors = _edges(potential, batch, neighbors)
     differentiate = _energies_with_graph if differentiable else _energies_by_hand
     atomic, gradient = differentiate(potential, batch.numbers, neighbor_numbers, vectors)
@@ -59,10 +63,14 @@ def evaluate(
         1, neighbors.index.flatten().expand_as(by_component), by_component
     )
     forces = gradient.sum(dim=2) - reaction.t()
-    virial = batch.sum_over_atoms(torch.bmm(vectors, gradient.transpose(1, 2)))
+    return _respond(batch, energies, forces, batch.sum_over_atoms(torch.bmm(vectors, gradient.transpose(1, 2))))
+
+
+def _respond(batch: StructureBatch, energies: Tensor, forces: Tensor, virials: Tensor) -> Response:
+    """The answer in the batch's precision; virials (n_structures, 3, 3)."""
     volumes = torch.where(batch.is_crystal, batch.volumes, torch.inf)
-    stresses = (virial + virial.transpose(1, 2)) / (2 * volumes[:, None, None])
-    return Response(energies, forces, stresses)
+    stresses = (virials + virials.transpose(1, 2)) / (2 * volumes[:, None, None])
+    return Response(*(part.to(batch.positions.dtype) for part in (energies, forces, stresses)))
 
 
 def estimate_energies(potential: CACE, batch: StructureBatch, neighbors: NeighborList) -> Tensor:
@@ -70,6 +78,11 @@ def estimate_energies(potential: CACE, batch: StructureBatch, neighbors: Neighbo
 
     Arguments as in :func:`evaluate`.
     """
+    trains = torch.is_grad_enabled() and any(weight.requires_grad for weight in potential.parameters())
+    compiled = None if trains else compile_potential(potential)
+    if compiled is not None:
+        energies, _, _ = compiled.evaluate(batch, neighbors, bare=True, forces=False)
+        return energies.to(batch.positions.dtype)
     return batch.sum_over_atoms(potential(batch.numbers, *_edges(potential, batch, neighbors)))
 
 

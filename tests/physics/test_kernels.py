@@ -1,0 +1,235 @@
+"""The compiled kernel against the plain path: the same numbers, and no kernel where there can be none."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from ase import Atoms
+from potentials import random_structure
+
+from rm_engine import load_model
+from rm_engine.kernels import compiler
+from rm_engine.neighbors import build_neighbor_list, build_plain_list
+from rm_engine.potential import CACE, Response, compile_potential, estimate_energies, evaluate
+from rm_engine.spec import PotentialConfig
+from rm_engine.structure import StructureBatch
+
+SHAPES = {
+    "mp20": PotentialConfig(
+        elements=(3, 8, 16), n_embedding=4, cutoff=4.0, l_max=2, nu_max=2, readout_hidden=(32, 16),
+        separate_receiver_embedding=True, core_contact=0.6,
+    ),
+    "qm7b": PotentialConfig(
+        elements=(3, 8, 16), n_embedding=3, cutoff=4.5, l_max=3, nu_max=3, readout_hidden=(24, 12),
+        separate_receiver_embedding=False,
+    ),
+    "diamond": PotentialConfig(
+        elements=(3, 8, 16), n_embedding=1, cutoff=4.5, l_max=3, nu_max=3, readout_hidden=(24, 12),
+        separate_receiver_embedding=False,
+    ),
+    "wide": PotentialConfig(
+        elements=(3, 8, 16), n_embedding=6, cutoff=5.0, l_max=3, nu_max=2, readout_hidden=(64,),
+        separate_receiver_embedding=True, n_radial_functions=5, n_radial_channels=3,
+    ),
+    "linear": PotentialConfig(
+        elements=(3, 8, 16), n_embedding=2, cutoff=3.5, l_max=2, nu_max=2, readout_hidden=(),
+        separate_receiver_embedding=True,
+    ),
+}  # fmt: skip
+TOLERANCE = 2e-5
+"""Largest error of the kernel against double precision, as a fraction of the largest value; that of the plain path in
+single precision is as large."""
+
+
+def batch_of(*structures: Atoms) -> StructureBatch:
+    return StructureBatch.from_atoms(structures)
+
+
+@pytest.fixture(params=SHAPES, scope="module")
+def potential(request: pytest.FixtureRequest) -> CACE:
+    torch.manual_seed(7)
+    return CACE(SHAPES[request.param])
+
+
+@pytest.fixture(scope="module")
+def structures() -> list[Atoms]:
+    """Sizes that do and do not fill the kernel's blocks, in cells larger and smaller than the cutoff."""
+    sizes = [1, 2, 3, 4, 5, 8, 13]
+    periodic = [True, True, True, True, False, (True, True, False), True]
+    return [
+        random_structure([3, 8, 16], n, 5 + n, length=2.4 * n ** (1 / 3), skew=0.5, pbc=pbc)
+        for n, pbc in zip(sizes, periodic, strict=True)
+    ]
+
+
+def exactly(potential: CACE, structures: list[Atoms], *, bare: bool = False) -> Response:
+    """The plain path in double precision."""
+    batch = StructureBatch.from_atoms(structures, dtype=torch.float64)
+    neighbors = build_plain_list(batch, potential.config.cutoff)
+    return evaluate(copy.deepcopy(potential).double(), batch, neighbors, bare=bare)
+
+
+def distance(found: torch.Tensor, expected: torch.Tensor) -> float:
+    return float((found.double() - expected).abs().max() / expected.abs().max())
+
+
+class TestEvaluation:
+    @pytest.mark.parametrize("skin", [0.0, 0.8])
+    @pytest.mark.parametrize("bare", [True, False])
+    def test_equals_the_plain_path(self, potential: CACE, structures: list[Atoms], bare: bool, skin: float) -> None:
+        assert compile_potential(potential) is not None
+        batch = batch_of(*structures)
+        neighbors = build_neighbor_list(batch, potential.config.cutoff + skin)
+        response, expected = evaluate(potential, batch, neighbors, bare=bare), exactly(potential, structures, bare=bare)
+        for found, value in zip(vars(response).values(), vars(expected).values(), strict=True):
+            assert found.dtype == torch.float32
+            assert distance(found, value) < TOLERANCE
+
+    def test_energies_alone(self, potential: CACE, structures: list[Atoms]) -> None:
+        batch = batch_of(*structures)
+        with torch.no_grad():
+            energies = estimate_energies(potential, batch, build_neighbor_list(batch, potential.config.cutoff))
+        assert distance(energies, exactly(potential, structures, bare=True).energies) < TOLERANCE
+
+    def test_knows_when_weights_have_changed(self, potential: CACE, structures: list[Atoms]) -> None:
+        potential, batch = copy.deepcopy(potential), batch_of(*structures)
+        neighbors = build_neighbor_list(batch, potential.config.cutoff)
+        before = evaluate(potential, batch, neighbors).energies
+        for weight in potential.parameters():
+            with torch.no_grad():
+                weight.mul_(1.01)
+            after = evaluate(potential, batch, neighbors).energies
+            assert not torch.equal(before, after)
+            before = after
+        assert distance(before, exactly(potential, structures).energies) < TOLERANCE
+
+    def test_no_neighbors_and_no_structures(self, potential: CACE) -> None:
+        alone, nobody = batch_of(Atoms("O")), batch_of()
+        assert not evaluate(potential, alone, build_neighbor_list(alone, 4.0)).forces.any()
+        assert evaluate(potential, nobody, build_neighbor_list(nobody, 4.0)).energies.shape == (0,)
+
+    def test_what_is_not_a_number_shows(self, potential: CACE) -> None:
+        atoms = random_structure([3], 4, 1, length=4.0)
+        batch = batch_of(atoms)
+        neighbors = build_neighbor_list(batch, potential.config.cutoff)
+        batch.positions[1, 2] = torch.nan
+        assert torch.isnan(evaluate(potential, batch, neighbors).energies).all()
+
+    def test_an_element_it_does_not_have(self, potential: CACE) -> None:
+        batch = batch_of(Atoms("Fe"))
+        with pytest.raises(IndexError, match="no element of number 26"):
+            evaluate(potential, batch, build_neighbor_list(batch, 4.0))
+
+    @pytest.mark.parametrize("change", ["double", "forbidden", "wide"])
+    def test_is_not_asked_for_what_it_cannot(self, change: str) -> None:
+        potential = CACE(SHAPES["mp20"])
+        if change == "double":
+            potential = potential.double()
+        elif change == "forbidden":
+            potential.may_compile = False
+        else:
+            config = {**vars(SHAPES["mp20"]), "readout_hidden": (300,)}
+            potential = CACE(PotentialConfig(**config))
+        assert compile_potential(potential) is None
+
+
+class TestNeighbors:
+    @pytest.mark.parametrize("cutoff", [1.0, 4.5, 9.0])
+    def test_equals_the_plain_list(self, structures: list[Atoms], cutoff: float) -> None:
+        batch = StructureBatch.from_atoms(structures, dtype=torch.float64)
+        lists = [build(batch, cutoff) for build in (build_neighbor_list, build_plain_list)]
+        found, expected = (
+            {(i, int(one.index[i, k]), *one.image[i, k].int().tolist()) for i, k in torch.nonzero(one.present).tolist()}
+            for one in lists
+        )
+        assert found == expected
+
+
+class TestCompiler:
+    @pytest.fixture(autouse=True)
+    def _forgetful(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+        """A home of its own, and nothing remembered from before or kept for later."""
+        monkeypatch.setenv("HOME", str(tmp_path))
+        for cached in (compiler.compile_kernel, compiler._cache):
+            cached.cache_clear()
+        yield
+        for cached in (compiler.compile_kernel, compiler._cache):
+            cached.cache_clear()
+
+    def test_compiles_once(self, tmp_path: Path) -> None:
+        assert compiler.compile_kernel("neighbors") is not None
+        (built,) = (tmp_path / ".cache/rm_engine").iterdir()
+        stamp = built.stat().st_mtime_ns
+        compiler.compile_kernel.cache_clear()
+        assert compiler.compile_kernel("neighbors") is not None
+        assert [path.stat().st_mtime_ns for path in built.parent.iterdir()] == [stamp]
+
+    def test_without_a_compiler_the_plain_path_works(
+        self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        monkeypatch.setenv("PATH", "")
+        potential = CACE(SHAPES["mp20"])
+        batch = batch_of(random_structure([3, 8], 4, 1, length=4.0))
+        with caplog.at_level(logging.WARNING):
+            energies = evaluate(potential, batch, build_neighbor_list(batch, 4.0)).energies
+        assert torch.isfinite(energies).all()
+        assert "no C compiler" in caplog.text
+        assert compile_potential(potential) is None
+
+    def test_a_failing_compiler_is_no_error(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        fake = tmp_path / "bin/cc"
+        fake.parent.mkdir()
+        fake.write_text("#!/bin/sh\necho 'cannot do that' >&2; exit 1\n")
+        fake.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{fake.parent}:{os.environ['PATH']}")
+        assert compiler.compile_kernel("neighbors") is None
+        assert "cannot do that" in caplog.text
+
+    def test_a_broken_file_in_the_cache_is_made_again(self, tmp_path: Path) -> None:
+        code = "from rm_engine.kernels.compiler import compile_kernel; assert compile_kernel('neighbors')"
+        subprocess.run([sys.executable, "-c", code], check=True)
+        (built,) = (tmp_path / ".cache/rm_engine").iterdir()
+        size = built.stat().st_size
+        built.write_bytes(b"no library")
+        subprocess.run([sys.executable, "-c", code], check=True)
+        assert built.stat().st_size == size
+
+    def test_loads_nothing_from_where_others_can_write(self, tmp_path: Path) -> None:
+        (tmp_path / ".cache/rm_engine").mkdir(parents=True)
+        (tmp_path / ".cache/rm_engine").chmod(0o777)
+        assert compiler.compile_kernel("neighbors") is not None
+        assert not list((tmp_path / ".cache/rm_engine").iterdir())
+
+    def test_processes_at_the_same_time(self, tmp_path: Path) -> None:
+        code = "from rm_engine.kernels.compiler import compile_kernel; assert compile_kernel('neighbors')"
+        running = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(3)]
+        assert [process.wait() for process in running] == [0, 0, 0]
+        assert len(list((tmp_path / ".cache/rm_engine").iterdir())) == 1
+
+
+def test_the_shipped_models_are_compiled() -> None:
+    for name in ("diamond", "mp20", "qm7b", "mp20-plus"):
+        model = load_model(name, device="cpu")
+        assert compile_potential(model.potential) is not None
+        assert model.formation is None or compile_potential(model.formation) is not None
+
+
+def test_vectors_of_one_direction_only() -> None:
+    """Neighbours along an axis: directions with zeros in them."""
+    potential = CACE(SHAPES["qm7b"])
+    line = [Atoms("OSLi", positions=np.eye(3)[axis] * np.array([[0.0], [1.5], [3.1]])) for axis in range(3)]
+    batch = batch_of(*line)
+    response = evaluate(potential, batch, build_neighbor_list(batch, potential.config.cutoff))
+    for found, value in zip(vars(response).values(), vars(exactly(potential, line)).values(), strict=True):
+        assert value.abs().max() == 0 or distance(found, value) < TOLERANCE
