@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import resource
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -65,10 +63,14 @@ def clock_around(owner: Any, name: str) -> Iterator[Callable[[], float]]:  # noq
 
 def resident_megabytes() -> float:
     """Memory that this process holds."""
-    n_pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return n_pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+    return _megabytes("VmRSS")
 
 
 def peak_megabytes() -> float:
-    """Most memory that this process has held."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+    """Most memory that this process has held (the resource module would count what its parent held)."""
+    return _megabytes("VmHWM")
+
+
+def _megabytes(field: str) -> float:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(field)) * 1024 / 1e6
