@@ -6,12 +6,12 @@ import numpy as np
 from ase import Atoms
 
 from rm_engine.prototypes.lattice import build_cell, find_lattice_system
-from rm_engine.prototypes.orbits import Floats, find_operations, spread
+from rm_engine.prototypes.orbits import Floats, find_operations
 from rm_engine.prototypes.table import Assignment, PrototypeTable
 
 
 def draw_crystal(table: PrototypeTable, assignment: Assignment, volume: float, rng: np.random.Generator) -> Atoms:
-    """The primitive cell of a crystal of this prototype.
+    """The primitive cell of a crystal of this prototype, its atoms inside.
 
     Args:
         table: where the prototype is from.
@@ -21,17 +21,13 @@ def draw_crystal(table: PrototypeTable, assignment: Assignment, volume: float, r
     """
     prototype = assignment.prototype
     group = prototype.space_group
-    numbers: list[int] = []
-    points: list[Floats] = []
-    for role, number in zip(prototype.roles, assignment.numbers, strict=True):
-        for letter in role.letters:
-            orbit = spread(group, table.sites[group, letter], rng.random(3))
-            numbers += [number] * len(orbit)
-            points.append(orbit)
+    layout = table.layout_of(prototype)
+    positions = layout.place(rng.random((layout.n_orbits, 3)))
     operations = find_operations(group)
     shape = prototype.shape or table.shapes[find_lattice_system(group)]
     conventional = _draw_cell(group, shape.mean, shape.deviation, volume * operations.n_centrings, rng)
-    return Atoms(numbers, cell=operations.primitive @ conventional, scaled_positions=np.vstack(points), pbc=True)
+    cell = operations.primitive @ conventional
+    return Atoms(np.array(assignment.numbers)[layout.roles], positions @ cell, cell=cell, pbc=True)
 
 
 def _draw_cell(

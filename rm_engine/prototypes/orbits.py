@@ -14,6 +14,10 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 _ON_SITE: Final = 0.02
 """Fraction of a cell vector within which a point counts as its own image."""
+_SAME_IMAGE: Final = 1e-4
+"""The same for images by operations; sites are written with six digits."""
+_ANYWHERE: Final = np.array([0.137591, 0.293417, 0.418233])
+"""A point that lies on nothing special, and whose image on a site on nothing more special than the site."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,11 @@ class Site:
 
     rotation: Floats
     shift: Floats
+
+    @property
+    def n_free(self) -> int:
+        """Coordinates that are free on it: the rank of the map, which is a projection."""
+        return round(float(np.trace(self.rotation)))
 
 
 @dataclass(frozen=True)
@@ -98,9 +107,17 @@ def find_site(space_group: int, orbit: Orbit) -> Site:
     return Site(operations.rotations[fixed].mean(axis=0), shift)
 
 
-def spread(space_group: int, site: Site, point: Floats) -> Floats:
-    """(n_atoms, 3) the orbit of a point moved onto a site, in fractional coordinates of the primitive cell."""
+def find_images(space_group: int, site: Site) -> tuple[Floats, Floats]:
+    """The affine maps, (n_atoms, 3, 3) and (n_atoms, 3), of any point onto the orbit of its site.
+
+    The point is in fractional coordinates of the standard conventional cell, its images in those of the primitive one.
+    """
     operations = find_operations(space_group)
-    images = operations.images(site.rotation @ point + site.shift) @ np.linalg.inv(operations.primitive) % 1
-    _, rows = np.unique(np.round(images, 5) % 1, axis=0, return_index=True)
-    return np.asarray(images[np.sort(rows)])
+    to_primitive = np.linalg.inv(operations.primitive)
+    rotations = to_primitive.T @ operations.rotations @ site.rotation
+    shifts = operations.images(site.shift) @ to_primitive
+    images = rotations @ _ANYWHERE + shifts
+    apart = images[:, None] - images
+    first_alike = (np.abs(apart - np.round(apart)) < _SAME_IMAGE).all(axis=2).argmax(axis=1)
+    rows = np.flatnonzero(first_alike == np.arange(len(images)))
+    return rotations[rows], shifts[rows]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Final
 
 import moyopy
@@ -46,15 +47,22 @@ def find_symmetry(atoms: Atoms) -> Symmetry:
 
     Wyckoff letters depend on the origin and axes, of which the normalizer of the group leaves several to choose from.
     The choice is the one of :func:`rank_setting`, so that a prototype has one label, however the crystal was given.
+    What was found of the last thousand crystals is remembered: searches ask for the same known ones again and again.
 
     Raises:
         ValueError: no symmetry can be determined.
     """
-    cell = moyopy.Cell(atoms.cell.array.tolist(), atoms.get_scaled_positions().tolist(), atoms.numbers.tolist())
-    dataset = moyopy.MoyoDataset(cell, symprec=_SYMPREC)
+    return _find_symmetry(atoms.cell.array.tobytes(), atoms.get_scaled_positions().tobytes(), atoms.numbers.tobytes())
+
+
+@lru_cache(maxsize=1000)
+def _find_symmetry(cell_content: bytes, points_content: bytes, numbers_content: bytes) -> Symmetry:
+    basis, points = (np.frombuffer(content).reshape(-1, 3) for content in (cell_content, points_content))
+    numbers = np.frombuffer(numbers_content, dtype=int).tolist()
+    dataset = moyopy.MoyoDataset(moyopy.Cell(basis.tolist(), points.tolist(), numbers), symprec=_SYMPREC)
     found = dataset.prim_std_cell
     primitive = Atoms(found.numbers, cell=found.basis, scaled_positions=found.positions, pbc=True)
-    orbits = tuple(_find_orbits(dataset, atoms.numbers.tolist()))
+    orbits = tuple(_find_orbits(dataset, numbers))
     settings = _find_settings(dataset, orbits)
     return Symmetry(dataset.number, np.array(dataset.std_cell.basis), primitive, min(settings, key=rank_setting))
 

@@ -8,7 +8,7 @@ import gzip
 import json
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
@@ -18,6 +18,7 @@ import numpy as np
 from rm_engine.errors import CheckpointError
 from rm_engine.prototypes.exchanges import find_exchange_probabilities
 from rm_engine.prototypes.lattice import free_parameters
+from rm_engine.prototypes.layout import Layout
 from rm_engine.prototypes.orbits import Floats, Site
 from rm_engine.prototypes.roles import Role, assign_elements, label_prototype
 from rm_engine.spec import Formula
@@ -88,6 +89,7 @@ class PrototypeTable:
     shapes: Mapping[str, Shape]
     exchanges: Floats
     source: str = ""
+    _layouts: dict[tuple[int, tuple[Role, ...]], Layout] = field(default_factory=dict, init=False, repr=False)
 
     @cached_property
     def exchange_probabilities(self) -> Floats:
@@ -101,9 +103,19 @@ class PrototypeTable:
 
     def count_free_parameters(self, prototype: Prototype) -> int:
         """Numbers that the symmetry leaves open in cell shape and positions."""
-        group = prototype.space_group
-        sites = (self.sites[group, letter] for role in prototype.roles for letter in role.letters)
-        return len(free_parameters(group)) + sum(int(np.linalg.matrix_rank(s.rotation, tol=0.1)) for s in sites)
+        n_free = sum(site.n_free for own in self._sites_of(prototype) for site in own)
+        return len(free_parameters(prototype.space_group)) + n_free
+
+    def layout_of(self, prototype: Prototype) -> Layout:
+        """Where its atoms are."""
+        key = prototype.space_group, prototype.roles
+        if key not in self._layouts:
+            self._layouts[key] = Layout.of(prototype.space_group, self._sites_of(prototype))
+        return self._layouts[key]
+
+    def _sites_of(self, prototype: Prototype) -> list[list[Site]]:
+        """The sites of each role."""
+        return [[self.sites[prototype.space_group, letter] for letter in role.letters] for role in prototype.roles]
 
     def rank(self, formula: Formula) -> list[Assignment]:
         """Prototypes for the contents of a primitive cell, the most likely first, each with its best assignment.

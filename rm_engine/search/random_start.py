@@ -24,6 +24,8 @@ _MOLECULE_VOLUME_PER_ATOM: Final = 10.0
 
 _CELL_TRIES: Final = 60
 _POSITION_TRIES: Final = 100
+_LOOKS: Final = (3, 12, 40)
+"""Tries are looked at in parts that end here: one of the first often has room."""
 _TIGHTENING: Final = 0.97
 """Default separations shrink by this factor with every cell that could not be filled; those that the caller gave do
 not.
@@ -93,10 +95,20 @@ def _place(
     placed = np.zeros((0, 3))
     for atom in range(len(least)):
         candidates = rng.random((_POSITION_TRIES, 3)) @ cell
-        vectors = candidates[:, None, None] - placed[:, None] + points
-        distances2 = np.einsum("tpic,tpic->tpi", vectors, vectors)
-        free = (distances2 >= least[atom, :atom, None] ** 2).all(axis=(1, 2))
-        if not free.any():
+        free = _find_free(candidates, placed, points, least[atom, :atom])
+        if free is None:
             return None
-        placed = np.vstack([placed, candidates[np.argmax(free)]])
+        placed = np.vstack([placed, free])
     return placed
+
+
+def _find_free(
+    candidates: NDArray[np.float64], placed: NDArray[np.float64], points: NDArray[np.float64], least: Distances
+) -> NDArray[np.float64] | None:
+    """The first candidate (3,) that is far enough from every image of the atoms placed."""
+    for few in np.split(candidates, _LOOKS):
+        vectors = few[:, None, None] - placed[:, None] + points
+        free = (np.einsum("tpic,tpic->tpi", vectors, vectors) >= least[:, None] ** 2).all(axis=(1, 2))
+        if free.any():
+            return np.asarray(few[np.argmax(free)])
+    return None

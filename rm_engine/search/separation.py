@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from math import ceil, sqrt
 from typing import Final
 
 import numpy as np
@@ -33,11 +35,24 @@ def lattice_points(cell: NDArray[np.float64], periodic: tuple[bool, bool, bool],
     """(n_points, 3) lattice vectors, the zero vector first, that may bring an image of one atom in the cell within
     ``reach`` of another.
     """
-    heights = 1 / np.linalg.norm(np.linalg.inv(cell), axis=0)
-    limits = [int(np.ceil(reach / height)) if repeats else 0 for height, repeats in zip(heights, periodic, strict=True)]
+    inverse_heights = np.sqrt((np.linalg.inv(cell) ** 2).sum(axis=0)).tolist()
+    limits = (
+        ceil(reach * inverse) if repeats else 0 for inverse, repeats in zip(inverse_heights, periodic, strict=True)
+    )
+    return np.asarray(_lattice_steps(*limits) @ cell)
+
+
+@lru_cache(maxsize=256)
+def _lattice_steps(*limits: int) -> NDArray[np.float64]:
+    """(n_points, 3) whole numbers up to these limits, the nearest to zero first."""
     steps = np.stack(np.meshgrid(*(np.arange(-n, n + 1) for n in limits), indexing="ij"), axis=-1).reshape(-1, 3)
-    order = np.argsort(np.abs(steps).sum(axis=1), kind="stable")
-    return np.asarray(steps[order] @ cell)
+    return steps[np.argsort(np.abs(steps).sum(axis=1), kind="stable")].astype(float)
+
+
+@lru_cache(maxsize=256)
+def _pairs(n_atoms: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Every pair of different atoms, once."""
+    return np.triu_indices(n_atoms, 1)
 
 
 def closest_contact(atoms: Atoms, least: Distances) -> float:
@@ -47,12 +62,15 @@ def closest_contact(atoms: Atoms, least: Distances) -> float:
         atoms: with positions inside the cell, if there is one.
         least: (n_atoms, n_atoms) least distances, Å.
     """
-    n_atoms = len(atoms)
     points = lattice_points(atoms.cell.complete().array, tuple(atoms.pbc.tolist()), float(least.max()))
-    positions = atoms.positions
-    distances = np.linalg.norm(positions[None, :, None] - positions[:, None, None] + points, axis=-1)
-    distances[np.arange(n_atoms), np.arange(n_atoms), 0] = np.inf
-    return float((distances.min(axis=2) / least).min())
+    lengths2 = (points**2).sum(axis=1)
+    first, second = _pairs(len(atoms))
+    vectors = atoms.positions[second] - atoms.positions[first]
+    # |vector + point|^2 multiplied out: a matrix product instead of an array of all vectors
+    distances2 = (lengths2 + 2 * vectors @ points.T).min(axis=1) + (vectors**2).sum(axis=1)
+    to_others = (distances2 / least[first, second] ** 2).min(initial=np.inf)
+    to_images = lengths2[1:].min(initial=np.inf) / least.diagonal().max() ** 2
+    return sqrt(max(0.0, min(to_others, to_images)))
 
 
 def has_fused_atoms(atoms: Atoms) -> bool:

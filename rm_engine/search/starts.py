@@ -106,6 +106,7 @@ class Starts:
             volume *= atoms.get_volume() / known  # as much denser than the regression as the known structure is
         atoms.set_cell(atoms.cell.array * np.cbrt(volume / atoms.get_volume()), scale_atoms=True)
         atoms.positions += _SHAKE * rng.standard_normal((len(atoms), 3))
+        atoms.wrap()
         return self._roomiest([atoms], "references", member.key)
 
     def _regressed_volume(self, numbers: Sequence[int]) -> float | None:
@@ -123,17 +124,21 @@ class Starts:
         return self._roomiest(draws, "wyckoff", assignment.prototype.label)
 
     def _roomiest(self, candidates: Iterable[Atoms], kind: StartKind, origin: str) -> Start | None:
-        """The first candidate whose atoms have the room they need, or the one that comes nearest to it."""
+        """The first candidate (atoms inside the cell) whose atoms have the room they need, or the one that comes
+        nearest to it, in a reduced cell.
+        """
         best, most = None, _TIGHTEST if self._spec.min_distance is None else 1.0
         for atoms in candidates:
-            atoms.set_cell(reduce_cell(atoms.cell.array))
-            atoms.wrap()
             room = closest_contact(atoms, least_distances(atoms.numbers, self._spec.min_distance))
             if room >= most:
-                best, most = Start(atoms, kind, origin), room
+                best, most = atoms, room
             if room >= 1:
                 break
-        return best
+        if best is None:
+            return None
+        best.set_cell(reduce_cell(best.cell.array))
+        best.wrap()
+        return Start(best, kind, origin)
 
     def _find_substitutions(self, formula: Formula) -> Turns[list[Substitution]] | None:
         families = find_substitutions(formula, self._references, load_prototypes())

@@ -59,15 +59,18 @@ def find_substitutions(
     candidates.sort(key=lambda candidate: (-candidate[0], candidate[2]))
     families: defaultdict[str, list[Substitution]] = defaultdict(list)
     for likelihood, exchange, key, atoms in candidates[:_MAX_COMPARED]:
+        if len(atoms) % formula.n_atoms:
+            continue  # its primitive cell has another number of atoms
         try:
             symmetry = find_symmetry(atoms)
         except ValueError:
             continue
         if len(symmetry.primitive) == formula.n_atoms:
-            before = tuple(symmetry.primitive.numbers.tolist())
-            symmetry.primitive.numbers = [exchange[number] for number in before]
+            primitive = symmetry.primitive.copy()
+            before = tuple(primitive.numbers.tolist())
+            primitive.numbers = [exchange[number] for number in before]
             label = label_prototype(symmetry.space_group, find_roles(symmetry.orbits)[0])
-            families[label].append(Substitution(key, symmetry.primitive, before, likelihood))
+            families[label].append(Substitution(key, primitive, before, likelihood))
     return sorted(families.values(), key=lambda family: -sum(member.likelihood for member in family))
 
 

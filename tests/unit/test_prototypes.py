@@ -32,7 +32,8 @@ from rm_engine.prototypes import (
     load_prototypes,
 )
 from rm_engine.prototypes.lattice import build_cell, find_lattice_system, free_parameters, measure_shape
-from rm_engine.prototypes.orbits import find_operations, find_site, spread
+from rm_engine.prototypes.layout import Layout
+from rm_engine.prototypes.orbits import find_operations, find_site
 from rm_engine.prototypes.table import SHIPPED_TABLE
 from rm_engine.spec import parse_formula
 from rm_engine.units import ATOMIC_NUMBERS
@@ -114,7 +115,8 @@ class TestOrbits:
         atoms = known.to_atoms()
         symmetry = find_symmetry(atoms)
         group = symmetry.space_group
-        orbits = [spread(group, find_site(group, orbit), orbit.point) for orbit in symmetry.orbits]
+        layouts = [Layout.of(group, [[find_site(group, orbit)]]) for orbit in symmetry.orbits]
+        orbits = [layout.place(orbit.point[None]) for layout, orbit in zip(layouts, symmetry.orbits, strict=True)]
         assert group == known.space_group
         assert [len(points) for points in orbits] == [orbit.n_atoms for orbit in symmetry.orbits]
         numbers = [orbit.number for orbit in symmetry.orbits for _ in range(orbit.n_atoms)]
@@ -122,6 +124,24 @@ class TestOrbits:
         rebuilt = Atoms(numbers, cell=cell, scaled_positions=np.vstack(orbits), pbc=True)
         assert is_same_crystal(rebuilt, atoms)
         assert is_same_crystal(symmetry.primitive, atoms)
+
+    def test_every_layout_of_the_shipped_table_has_the_atoms_of_its_roles(self) -> None:
+        table = load_prototypes()
+        for prototype in (prototype for family in table.prototypes.values() for prototype in family):
+            roles = Counter(table.layout_of(prototype).roles.tolist())
+            assert tuple(roles[role] for role in sorted(roles)) == prototype.pattern, prototype.label
+
+    def test_free_coordinates_are_counted(self) -> None:
+        for site in load_prototypes().sites.values():
+            assert site.n_free == np.linalg.matrix_rank(site.rotation, tol=0.1)
+
+    def test_what_is_remembered_of_a_crystal_is_that_of_its_content(self) -> None:
+        first, second = rutile(), rutile(x=0.31)
+        again = find_symmetry(first.copy())
+        assert again is find_symmetry(first)
+        assert find_symmetry(second) is not again
+        first.numbers[0] = ATOMIC_NUMBERS["Sn"]
+        assert find_symmetry(first).space_group != again.space_group
 
     def test_what_has_no_symmetry_is_an_error(self) -> None:
         with pytest.raises(ValueError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -17,8 +18,9 @@ from potentials import random_structure
 import rm_engine
 from rm_engine.checkpoint import Model
 from rm_engine.errors import InputError, SearchError
-from rm_engine.search import GeneratedStructure, Progress, Starts, generate_samples
+from rm_engine.search import GeneratedStructure, Progress, Starts, generate_samples, relax_starts
 from rm_engine.search.separation import CONTACT, has_fused_atoms
+from rm_engine.search.stages import SampleStart, split_starts
 from rm_engine.spec import GenerationSpec, ModelCard, StartMix
 from rm_engine.structure import standardize
 
@@ -206,6 +208,48 @@ class TestSearch:
         spec = GenerationSpec(composition="C2", model="diamond")
         with pytest.raises(KeyboardInterrupt):
             generate_samples(diamond, spec, range(2), on_progress=stop)
+
+    def test_each_structure_is_handed_over_once_and_as_it_is_returned(self, mp20: Model) -> None:
+        told: list[GeneratedStructure] = []
+        spec = GenerationSpec(composition="LiS2", model="mp20", max_steps=20)
+        result = generate_samples(mp20, spec, range(12), on_structure=told.append)
+        assert sorted(told, key=lambda structure: structure.sample) == result.structures
+        assert len(result.structures) + len(result.failures) == 12
+
+    def test_starts_are_drawn_in_groups_of_growing_size(self, mp20: Model) -> None:
+        """The first structures are final before later starts are so much as drawn."""
+        starts = Starts(GenerationSpec(composition="LiS2", formula_units=(4,), model="mp20"), mp20.card)
+        drawn: list[int] = []
+
+        def draw_and_note() -> Iterator[SampleStart]:
+            for sample in range(200):
+                drawn.append(sample)
+                yield sample, starts.draw(sample)
+
+        groups = split_starts(draw_and_note())
+        first, second = next(groups), next(groups)
+        assert 12 * len(first) <= 512 < 12 * (len(first) + 1)
+        assert len(second) == pytest.approx(2 * len(first), abs=2)
+        assert len(drawn) < 200
+        assert [sample for group in (first, second, *groups) for sample, _ in group] == list(range(200))
+
+    def test_what_is_told_of_a_structure_ends_the_search_when_it_raises(self, diamond: Model) -> None:
+        def stop(_: GeneratedStructure) -> None:
+            raise KeyboardInterrupt
+
+        spec = GenerationSpec(composition="C2", model="diamond", max_steps=2)
+        with pytest.raises(KeyboardInterrupt):
+            generate_samples(diamond, spec, range(2), on_structure=stop)
+
+    def test_steps_are_those_of_both_stages(self, mp20: Model) -> None:
+        """What is told of each structure is what the result says of it, however the stages are put together."""
+        spec = GenerationSpec(composition="LiS2", model="mp20", max_steps=30)
+        starts = [draw(spec, mp20.card, sample) for sample in range(6)]
+        told: dict[int, tuple[float, bool, int, str | None]] = {}
+        result = relax_starts(mp20, spec, starts, on_done=lambda row, _, *outcome: told.update({row: outcome}))
+        rows = zip(*(column.tolist() for column in (result.energies, result.converged, result.n_steps)), strict=True)
+        assert [told[row] for row in range(6)] == [(*row, None) for row in rows]
+        assert int(result.n_steps.max()) > 30
 
     def test_a_sample_without_room_fails_alone_with_the_reason(self, diamond: Model) -> None:
         """A cell of one atom has room at this separation; twenty at random never find it."""
