@@ -25,8 +25,11 @@ _BYTES_PER_CANDIDATE: Final = 64
 _CROWDING: Final = 2.0
 """Neighbours of the most crowded atom, to which the list is padded, against the average."""
 
-_FLOATS_PER_INVARIANT: Final = {2: 6, 3: 20}
-"""By nu: the graph that leads from the sums over neighbours to the energy."""
+_DENSEST: Final = 0.2
+"""Atoms per Å³ where there is no volume to divide by; diamond has 0.18."""
+
+_FLOATS_PER_MIXED_SUM: Final = {2: 4, 3: 12}
+"""By nu: what the graph from the mixed sums over neighbours to the energy keeps of each."""
 
 
 def find_budget(budget: int | None, device: torch.device) -> int:
@@ -60,7 +63,7 @@ def estimate_bytes(batch: StructureBatch, potential: PotentialConfig, reach: flo
     heights = cell_heights(batch.cells).double().nan_to_num(0.0)
     images = torch.where(batch.periodic, torch.ceil(reach / torch.maximum(heights, least)), 0.0)
     candidates = sizes * (2 * images + 1).prod(dim=1)  # of each atom
-    densities = torch.where(batch.is_crystal, sizes / volumes, torch.inf)
+    densities = torch.where(batch.is_crystal, sizes / volumes, _DENSEST)
     neighbors = torch.minimum(candidates, _CROWDING * densities * 4 / 3 * math.pi * reach**3)
     floats = _floats_per_neighbor(potential) * neighbors + _floats_per_atom(potential)
     evaluation = floats * batch.positions.element_size()
@@ -76,15 +79,14 @@ def is_out_of_memory(error: Exception) -> bool:
 
 
 def _floats_per_neighbor(config: PotentialConfig) -> int:
-    """The edge basis and its gradient: see :class:`rm_engine.potential.edges.EdgeBasis`; the rest are vectors."""
-    weighted = config.n_embedding * config.n_radial_functions
-    return 2 * weighted + 2 * _n_monomials(config) + 6 * config.n_radial_functions + 33
+    """The edge basis and the gradient by it, where most is held at once; the rest are vectors and distances."""
+    n_radial = config.n_radial_functions
+    return 2 * config.n_embedding * n_radial + 2 * _n_monomials(config) + 2 * n_radial + 15
 
 
 def _floats_per_atom(config: PotentialConfig) -> int:
-    """The mixed sums over neighbours and what is kept for their gradient."""
-    mixed = _n_monomials(config) * config.n_radial_channels * config.n_embedding**2
-    return _FLOATS_PER_INVARIANT[config.nu_max] * mixed
+    mixed_sums = _n_monomials(config) * config.n_radial_channels * config.n_embedding**2
+    return _FLOATS_PER_MIXED_SUM[config.nu_max] * mixed_sums
 
 
 def _n_monomials(config: PotentialConfig) -> int:
