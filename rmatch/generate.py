@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import json
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from rm_engine.spec import START_KINDS, ModelCard, StartMix, default_model, parse_formula
 from rm_engine.spec.generation import CRYSTAL, MOLECULE
 from rmatch.errors import CommandError
-from rmatch.tables import energy_text, space_group_text
+from rmatch.live import Show, print_lines, show_table
+from rmatch.startup import without_collections
+from rmatch.tables import found_table
 from service.settings import Settings
 
 if TYPE_CHECKING:
     from rm_engine import GeneratedStructure
     from rm_engine.files import Format
-    from rm_engine.search import Progress as SearchProgress
-
-_N_SHOWN = 10
 
 
 def generate(
@@ -50,40 +48,30 @@ def generate(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="All structures as JSON lines on standard output.")] = False,
 ) -> None:
-    """Generate structures right here, without the service, and list the lowest."""
+    """Generate structures right here, without the service, on all cores; show them as they come and list the lowest."""
     parse_formula(composition)  # before torch, which takes seconds
     mix = None if starts == "usual" else _parse_starts(starts)
-    import torch
+    with without_collections():
+        from rm_engine import generate as generate_structures
+        from rm_engine import load_model
+        from rm_engine.files import read_structures
 
-    from rm_engine import generate as generate_structures
-    from rm_engine import load_model
-    from rm_engine.files import read_structures
-
-    settings = Settings()
-    torch.set_num_threads(settings.worker_threads)
     periodic = MOLECULE if molecule else CRYSTAL
-    loaded = load_model(model or default_model(periodic), directories=settings.model_directories)
+    loaded = load_model(model or default_model(periodic), directories=Settings().model_directories)
     known = [(stored.name, stored.atoms) for stored in read_structures(references)] if references else []
     console = Console(stderr=as_json)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console) as progress:
-        bar = progress.add_task(composition, total=n)
-
-        def show(state: SearchProgress) -> None:
-            progress.update(bar, completed=state.n_done)
-
+    with _show(composition, n, loaded.card, console) as show:
         found = generate_structures(
             loaded,
             composition,
             n=n,
             seed=seed,
             references=known,
-            on_progress=show,
+            on_structure=show,
             formula_units=tuple(formula_units) if formula_units else None,
             periodic=periodic,
             starts=mix,
         )
-        progress.update(bar, completed=n)
     if output:
         _write(found, output, "extxyz" if molecule else "cif")
         console.print(f"{len(found)} structures written to {output}.", highlight=False)
@@ -91,7 +79,14 @@ def generate(
         for item in found:
             typer.echo(json.dumps(_plain(item, loaded.card)))
     else:
-        console.print(_table(found, loaded.card))
+        console.print(found_table(found, loaded.card))
+
+
+def _show(composition: str, n: int, card: ModelCard, console: Console) -> AbstractContextManager[Show | None]:
+    """How to show structures as they come: a table in a terminal, lines elsewhere, nothing where JSON is asked for."""
+    if console.is_terminal:
+        return show_table(composition, n, card, console)
+    return nullcontext(None if console.stderr else print_lines(n, console))
 
 
 def _parse_starts(text: str) -> StartMix:
@@ -134,20 +129,3 @@ def _plain(item: GeneratedStructure, card: ModelCard) -> dict[str, Any]:
         "n_steps": item.n_steps,
         "atoms": to_json(item.atoms),
     }
-
-
-def _table(found: list[GeneratedStructure], card: ModelCard) -> Table:
-    title = f"Energies per atom: {card.name}, {energy_text(card.energy_kind)}"
-    table = Table("sample", "formula", "energy", "space group", "start", "converged", "steps", title=title)
-    for item in found[:_N_SHOWN]:
-        plain = _plain(item, card)
-        table.add_row(
-            str(item.sample),
-            plain["formula"],
-            f"{item.ranking_energy:.5f}",
-            space_group_text(plain["space_group"]),
-            item.start,
-            "yes" if item.converged else "no",
-            str(item.n_steps),
-        )
-    return table

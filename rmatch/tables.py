@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, Final
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Final
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from rm_engine.spec import ModelCard
+
+if TYPE_CHECKING:
+    from rm_engine import GeneratedStructure
+
 _COLUMNS: Final = ("formula", "atoms", "energy/atom", "above hull", "energy of", "space group", "known as")
 _NUMBERS: Final = {"atoms", "energy/atom", "above hull"}
+_N_SHOWN: Final = 10
 
 
 def structure_table(title: str, items: Iterable[dict[str, Any]]) -> Table:
@@ -27,6 +34,24 @@ def structure_table(title: str, items: Iterable[dict[str, Any]]) -> Table:
         table.add_row(*(row[name] for name in columns))
     if len(kinds) == 1:
         table.caption, table.caption_justify = f"Energies of {kinds.pop()}.", "left"
+    return table
+
+
+def found_table(found: Sequence[GeneratedStructure], card: ModelCard) -> Table:
+    """A table of the first ten structures that a search has found."""
+    title = f"Energies per atom: {card.name}, {energy_text(card.energy_kind)}"
+    table = Table("sample", "formula", "energy", "space group", "start", "converged", "steps", title=title)
+    for item in found[:_N_SHOWN]:
+        space_group = item.space_group
+        table.add_row(
+            str(item.sample),
+            item.atoms.get_chemical_formula(),
+            f"{item.ranking_energy:.5f}",
+            space_group_text(None if space_group is None else asdict(space_group)),
+            item.start,
+            "yes" if item.converged else "no",
+            str(item.n_steps),
+        )
     return table
 
 

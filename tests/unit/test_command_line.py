@@ -5,14 +5,19 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from io import StringIO
 from pathlib import Path
 
 import pytest
 from ase.build import bulk
 from processes import clean_environment
+from rich.console import Console
 from typer.testing import CliRunner
 
 from rm_engine.files import read_structures, write_structure
+from rm_engine.search import GeneratedStructure
+from rm_engine.spec import find_model, read_card
+from rmatch.live import show_table
 from rmatch.main import app, main
 
 SALTS = {"NaCl": 5.64, "LiF": 4.03, "MgO": 4.21}
@@ -59,6 +64,43 @@ def test_the_same_seed_gives_the_same_structures() -> None:
     first, again, other = (run(*DIAMOND, "--json", "--seed", seed) for seed in ("1", "1", "2"))
     assert first == again != other
     assert {json.loads(line)["formula"] for line in first.splitlines()} == {"C2"}
+
+
+def test_structures_are_told_line_by_line_where_no_terminal_is() -> None:
+    lines = run(*DIAMOND).splitlines()
+    assert [line.split(":")[0] for line in lines[:2]] == ["1/2", "2/2"]
+    assert {line.split()[2] for line in lines[:2]} == {"0,", "1,"}
+    assert "Energies per atom" in lines[2]
+
+
+def test_in_a_terminal_the_lowest_come_first_while_others_are_still_sought() -> None:
+    console = Console(force_terminal=True, record=True, width=100, file=StringIO())
+    card = read_card(find_model("diamond", ()))
+    with show_table("C", 3, card, console) as show:
+        for sample, energy in enumerate((2.0, 1.0)):
+            show(GeneratedStructure(sample, bulk("C"), energy, converged=True, n_steps=7))
+    shown = console.export_text()
+    assert shown.rindex("1.00000") < shown.rindex("2.00000")
+    assert "2/3" in shown
+    assert "Fd-3m (227)" in shown
+
+
+def test_json_comes_alone() -> None:
+    result = CliRunner().invoke(app, [*DIAMOND, "--json"], catch_exceptions=False)
+    assert len([json.loads(line) for line in result.stdout.splitlines()]) == 2
+    assert not result.stderr
+
+
+def test_a_search_loads_no_package_that_it_does_not_need() -> None:
+    code = (
+        "import sys; from rmatch.main import app; "
+        f"app({DIAMOND!r}, standalone_mode=False);"
+        "print(sorted({'pymatgen', 'scipy', 'rdkit', 'posebusters', 'matplotlib', 'sqlalchemy'} & sys.modules.keys()))"
+    )
+    shown = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=clean_environment(), check=True
+    )
+    assert shown.stdout.splitlines()[-1] == "[]"
 
 
 def test_structures_are_written_as_files(tmp_path: Path) -> None:
