@@ -3,8 +3,8 @@
 from rm_engine.relax.config import RelaxationConfig
 from rm_engine.relax.fire import FireConfig
 from rm_engine.relax.guard import GuardConfig
-from rm_engine.relax.outcome import OnDone, RelaxationResult
-from rm_engine.relax.relaxation import OnProgress, relax
+from rm_engine.relax.outcome import OnDone, OnProgress, RelaxationResult
+from rm_engine.relax.relaxation import relax
 from rm_engine.relax.state import CellFreedom
 
 __all__ = [

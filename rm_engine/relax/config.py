@@ -23,6 +23,7 @@ class RelaxationConfig:
         progress_interval: steps between two calls of ``on_progress``.
         memory_budget: bytes that the structures in flight may take together; one that needs more flies alone. None
             takes what suits the device, see :func:`rm_engine.relax.memory.find_budget`.
+        n_threads: structures that the compiled kernel relaxes at the same time; None takes as many as torch's threads.
     """
 
     fmax: float = 0.01
@@ -33,3 +34,4 @@ class RelaxationConfig:
     skin: float = 0.5
     progress_interval: int = 20
     memory_budget: int | None = None
+    n_threads: int | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Final
 
 import torch
@@ -14,7 +15,7 @@ from rm_engine.relax.config import RelaxationConfig
 from rm_engine.relax.fire import fire_step
 from rm_engine.relax.guard import TOO_LARGE, check_forces, check_geometry, is_out_of_bounds
 from rm_engine.relax.memory import estimate_bytes, find_budget, is_out_of_memory
-from rm_engine.relax.outcome import Outcome
+from rm_engine.relax.outcome import OnDone, OnProgress, Outcome, RelaxationResult
 from rm_engine.relax.skin import SkinnedNeighbors
 from rm_engine.relax.state import RelaxationState
 from rm_engine.relax.waiting import Waiting
@@ -22,6 +23,25 @@ from rm_engine.structure import StructureBatch
 
 _WORTHWHILE: Final = 1 / 8
 """Part of the budget that must be free before others are taken in: each time costs as much as a small step."""
+
+
+def relax_in_flight(
+    potential: CACE,
+    batch: StructureBatch,
+    config: RelaxationConfig,
+    on_progress: OnProgress | None = None,
+    on_done: OnDone | None = None,
+) -> RelaxationResult:
+    """:func:`rm_engine.relax.relax` in torch alone, on any device, many structures at each step."""
+    flight = Flight(potential, batch, config)
+    for n_steps in itertools.count():
+        goes_on = flight.advance()
+        flight.outcome.tell(on_done)
+        if not goes_on:
+            break
+        if on_progress is not None and n_steps % config.progress_interval == 0:
+            on_progress(flight.outcome.n_done, n_steps)
+    return flight.outcome.result()
 
 
 class Flight:
@@ -78,7 +98,7 @@ class Flight:
         codes = torch.where(due, check_geometry(self._state, self._config.guard), 0)
         wrong = codes > 0
         if bool(wrong.any()):
-            self.outcome.record(self._state.select(wrong), codes[wrong])
+            self._record(self._state.select(wrong), codes[wrong])
             self._keep(~wrong, self._state)
             due = due[~wrong]
         if bool(due.any()):
@@ -100,13 +120,22 @@ class Flight:
         # The only time in a step that a GPU is waited for.
         any_leaves, any_is_due = torch.stack([leaving.any(), (due & ~leaving).any()]).tolist()
         if any_leaves:
-            self.outcome.record(state.select(leaving), codes[leaving], response.energies[leaving], converged[leaving])
+            self._record(state.select(leaving), codes[leaving], response.energies[leaving], converged[leaving])
             self._keep(~leaving, moved)
             due = due[~leaving]
         else:
             self._state = moved
         if any_is_due:
             self._look_at(due)
+
+    def _record(
+        self, gone: RelaxationState, codes: Tensor, energies: Tensor | None = None, converged: Tensor | None = None
+    ) -> None:
+        """Take down structures that leave; all tensors are (n_structures,)."""
+        structures = gone.structures
+        self.outcome.record(
+            gone.origin, structures.positions, structures.cells, gone.n_steps, codes, energies, converged
+        )
 
     def _keep(self, staying: Tensor, state: RelaxationState) -> None:
         """Go on with the structures of ``state`` where ``staying`` (n_structures,) bool is true."""
@@ -121,7 +150,7 @@ class Flight:
             self._budget = self._waiting.count_bytes(state) // 2
             self._waiting.put_back(state)
         else:
-            self.outcome.record(state, torch.full_like(state.n_steps, TOO_LARGE))
+            self._record(state, torch.full_like(state.n_steps, TOO_LARGE))
             self._budget = self._whole_budget
         if state.origin.is_cuda:
             torch.cuda.empty_cache()

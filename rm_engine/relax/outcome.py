@@ -10,8 +10,10 @@ from ase import Atoms
 from torch import Tensor
 
 from rm_engine.relax.guard import REASONS
-from rm_engine.relax.state import RelaxationState
 from rm_engine.structure import StructureBatch
+
+OnProgress = Callable[[int, int], None]
+"""Called with the number of structures done and the number of steps made by the batch; may raise to stop the run."""
 
 OnDone = Callable[[int, Atoms, float, bool, int, str | None], None]
 """Called for each structure as soon as it leaves with its row in the batch that was given, where it ended, its pseudo
@@ -44,50 +46,70 @@ class Outcome:
     def __init__(self, batch: StructureBatch) -> None:
         n, device = batch.n_structures, batch.cells.device
         self._batch = batch
-        self._first_atoms = torch.cumsum(batch.sizes, 0) - batch.sizes
+        self._ends = torch.cumsum(batch.sizes, 0)
         self._positions = batch.positions.clone()
         self._cells = batch.cells.clone()
         self._energies = batch.cells.new_full((n,), torch.nan)
         self._converged = torch.zeros(n, dtype=torch.bool, device=device)
         self._n_steps = torch.zeros(n, dtype=torch.int64, device=device)
         self._codes = torch.zeros(n, dtype=torch.int64, device=device)
-        self._untold: list[tuple[Tensor, StructureBatch]] = []
+        self._untold: list[Tensor] = []
         self.n_done = 0
 
     def record(
         self,
-        gone: RelaxationState,
+        rows: Tensor,
+        positions: Tensor,
+        cells: Tensor,
+        n_steps: Tensor,
         codes: Tensor,
         energies: Tensor | None = None,
         converged: Tensor | None = None,
     ) -> None:
-        """Take down structures that leave, with codes into ``REASONS``; where they are set aside before they were
-        evaluated, there is no energy. All tensors are (n_structures,).
+        """Take down structures that leave.
+
+        Args:
+            rows: (n_gone,) where they stand in the batch.
+            positions: of all their atoms, in the order of ``rows``.
+            cells: (n_gone, 3, 3).
+            n_steps: (n_gone,).
+            codes: (n_gone,) into ``REASONS``.
+            energies: (n_gone,); None where they are set aside before they were evaluated.
+            converged: (n_gone,) bool; None likewise.
         """
-        structures, rows = gone.structures, gone.origin
-        shift = self._first_atoms[rows] - torch.cumsum(structures.sizes, 0) + structures.sizes
-        atoms = torch.arange(structures.n_atoms, device=rows.device) + shift[structures.structure_of]
-        self._positions[atoms] = structures.positions
-        self._cells[rows] = structures.cells
-        self._n_steps[rows] = gone.n_steps
+        sizes = self._batch.sizes[rows]
+        shift = torch.repeat_interleave(self._ends[rows] - torch.cumsum(sizes, 0), sizes)
+        self._positions[torch.arange(len(positions), device=rows.device) + shift] = positions.to(self._positions)
+        self._cells[rows] = cells.to(self._cells)
+        self._n_steps[rows] = n_steps
         self._codes[rows] = codes
         if energies is not None and converged is not None:
-            self._energies[rows] = energies
+            self._energies[rows] = energies.to(self._energies)
             self._converged[rows] = converged
-        self.n_done += gone.n_structures
-        self._untold.append((rows, structures))
+        self.n_done += len(rows)
+        self._untold.append(rows)
 
     def tell(self, on_done: OnDone | None) -> None:
         """Pass on what was taken down since the last call."""
         untold, self._untold = self._untold, []
         if on_done is None:
             return
-        columns = (self._energies, self._converged, self._n_steps, self._codes)
-        for rows, structures in untold:
-            energies, converged, n_steps, codes = (column[rows].tolist() for column in columns)
-            reasons = [REASONS[code] or None for code in codes]
-            for done in zip(rows.tolist(), structures.to_atoms(), energies, converged, n_steps, reasons, strict=True):
-                on_done(*done)
+        columns = (self._ends, self._energies, self._converged, self._n_steps, self._codes)
+        for rows in untold:
+            left = zip(rows.tolist(), *(column[rows].tolist() for column in columns), strict=True)
+            for row, end, energy, converged, n_steps, code in left:
+                on_done(row, self._atoms(row, end), energy, converged, n_steps, REASONS[code] or None)
+
+    def _atoms(self, row: int, end: int) -> Atoms:
+        """Where a structure is that ends before this atom of the batch."""
+        atoms = slice(end - int(self._batch.sizes[row]), end)
+        periodic = self._batch.periodic[row].cpu().numpy()
+        return Atoms(
+            self._batch.numbers[atoms].cpu().numpy(),
+            self._positions[atoms].double().cpu().numpy(),
+            cell=self._cells[row].double().cpu().numpy() if periodic.any() else None,
+            pbc=periodic,
+        )
 
     def result(self) -> RelaxationResult:
         """All structures in the order they were given."""

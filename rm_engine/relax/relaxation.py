@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable
+import torch
 
-from rm_engine.potential import CACE
+from rm_engine.potential import CACE, compile_potential
+from rm_engine.relax.compiled import relax_compiled
 from rm_engine.relax.config import RelaxationConfig
-from rm_engine.relax.flight import Flight
-from rm_engine.relax.outcome import OnDone, RelaxationResult
+from rm_engine.relax.flight import relax_in_flight
+from rm_engine.relax.outcome import OnDone, OnProgress, RelaxationResult
 from rm_engine.structure import StructureBatch
-
-OnProgress = Callable[[int, int], None]
-"""Called with the number of structures done and the number of steps made by the batch; may raise to stop the run."""
 
 
 def relax(
@@ -24,8 +21,9 @@ def relax(
 ) -> RelaxationResult:
     """Relax every structure of a batch with FIRE until it converges, runs out of steps or is set aside.
 
-    Structures do not see each other: each has its own optimiser state. As many relax together as the memory budget
-    allows, and others take the places of those that are done.
+    Structures do not see each other: each has its own optimiser state. On a CPU and in single precision the compiled
+    kernel relaxes one on each thread; else as many relax together as the memory budget allows. Others take the places
+    of those that are done.
 
     Args:
         potential: the pseudo energy surface.
@@ -34,12 +32,7 @@ def relax(
         on_progress: called every few steps.
         on_done: called for each structure as soon as it is done.
     """
-    flight = Flight(potential, batch, config)
-    for n_steps in itertools.count():
-        goes_on = flight.advance()
-        flight.outcome.tell(on_done)
-        if not goes_on:
-            break
-        if on_progress is not None and n_steps % config.progress_interval == 0:
-            on_progress(flight.outcome.n_done, n_steps)
-    return flight.outcome.result()
+    compiled = compile_potential(potential) if batch.positions.dtype == torch.float32 else None
+    if compiled is None:
+        return relax_in_flight(potential, batch, config, on_progress, on_done)
+    return relax_compiled(compiled, batch, config, on_progress, on_done)

@@ -14,14 +14,17 @@ import numpy as np
 import pytest
 import torch
 from ase import Atoms
+from ase.build import bulk
 from potentials import random_structure
 
 from rm_engine import load_model
+from rm_engine.checkpoint import Model
 from rm_engine.kernels import compiler
 from rm_engine.neighbors import build_neighbor_list, build_plain_list
 from rm_engine.potential import CACE, Response, compile_potential, estimate_energies, evaluate
+from rm_engine.relax import CellFreedom, GuardConfig, RelaxationConfig, RelaxationResult, relax
 from rm_engine.spec import PotentialConfig
-from rm_engine.structure import StructureBatch
+from rm_engine.structure import StructureBatch, cell_heights
 
 SHAPES = {
     "mp20": PotentialConfig(
@@ -152,6 +155,127 @@ class TestNeighbors:
             for one in lists
         )
         assert found == expected
+
+
+FREEDOMS: list[CellFreedom] = ["free", "fixed_volume", "fixed"]
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    return load_model("diamond", device="cpu")
+
+
+@pytest.fixture(scope="module")
+def starts() -> list[Atoms]:
+    """Shaken and strained diamond of 2 to 12 atoms."""
+    found = []
+    for seed, repeats in enumerate([(1, 1, 1), (1, 1, 1), (2, 1, 1), (2, 1, 1), (1, 3, 1), (2, 2, 1), (3, 2, 1)]):
+        atoms = bulk("C", "diamond", a=3.57) * repeats
+        strain = np.random.default_rng(seed).normal(scale=0.06, size=(3, 3))
+        atoms.set_cell(atoms.cell @ (np.eye(3) + strain), scale_atoms=True)
+        atoms.rattle(0.15, seed=seed)
+        found.append(atoms)
+    return found
+
+
+class TestRelaxation:
+    """Step by step the kernel does what the plain path does; where two valleys part, rounding may choose."""
+
+    def relax_both_ways(
+        self, model: Model, starts: list[Atoms], **options: object
+    ) -> tuple[RelaxationResult, RelaxationResult]:
+        config, plain = RelaxationConfig(**options), copy.deepcopy(model.potential)
+        plain.may_compile = False
+        batch = batch_of(*starts)
+        return relax(model.potential, batch, config), relax(plain, batch, config)
+
+    @pytest.mark.parametrize("cell", FREEDOMS)
+    def test_takes_the_same_steps(self, model: Model, starts: list[Atoms], cell: CellFreedom) -> None:
+        compiled, plain = self.relax_both_ways(model, starts, cell=cell, max_steps=25)
+        assert compiled.n_steps.tolist() == plain.n_steps.tolist()
+        assert torch.equal(compiled.converged, plain.converged)
+        assert (compiled.structures.positions - plain.structures.positions).abs().max() < 2e-3
+        assert (compiled.structures.cells - plain.structures.cells).abs().max() < 2e-3
+        assert (compiled.energies - plain.energies).abs().max() < 2e-3
+
+    @pytest.mark.parametrize("cell", FREEDOMS)
+    def test_ends_in_the_same_minima(self, model: Model, starts: list[Atoms], cell: CellFreedom) -> None:
+        compiled, plain = self.relax_both_ways(model, starts, cell=cell)
+        assert compiled.converged.all()
+        same = (compiled.energies - plain.energies).abs() < 1e-3 * compiled.structures.sizes
+        assert same.sum() >= len(starts) - 1
+        if cell == "fixed_volume":
+            assert torch.allclose(compiled.structures.volumes, batch_of(*starts).volumes, rtol=1e-4)
+
+    def test_forces_vanish_where_it_ends(self, model: Model, starts: list[Atoms]) -> None:
+        result = relax(model.potential, batch_of(*starts), RelaxationConfig(fmax=0.01))
+        response = exactly(model.potential, result.structures.to_atoms())
+        volumes = result.structures.volumes[:, None, None]
+        assert response.forces.norm(dim=1).max() < 0.011
+        assert ((response.stresses * volumes).norm(dim=2).amax(dim=1) / result.structures.sizes).max() < 0.011
+        assert torch.allclose(result.energies.double(), response.energies, atol=1e-3)
+
+    def test_sets_aside_for_the_same_reasons(self, model: Model) -> None:
+        dense = bulk("C", "diamond", a=3.57)
+        dense.set_cell(dense.cell * 0.45, scale_atoms=True)
+        fused = bulk("C", "diamond", a=3.57)
+        fused.positions[1] = [0.02, 0, 0]
+        broken = bulk("C", "diamond", a=3.57)
+        broken.positions[1] = np.nan
+        fine = bulk("C", "diamond", a=3.6)
+        flat = Atoms("C", cell=[4.0, 4.0, 0.5], pbc=True)
+        compiled, plain = self.relax_both_ways(model, [dense, fused, broken, fine, flat], max_steps=300)
+        assert compiled.reasons == plain.reasons
+        assert len(set(compiled.reasons)) >= 3
+        assert torch.equal(torch.isnan(compiled.energies), torch.isnan(plain.energies))
+
+    def test_a_skewed_cell_is_chosen_anew(self, model: Model) -> None:
+        atoms = bulk("C", "diamond", a=3.5)
+        skewed = atoms.copy()
+        skewed.set_cell([[1, 0, 0], [4, 1, 0], [-3, 5, 1]] @ atoms.cell.array)
+        result = relax(model.potential, batch_of(atoms, skewed), RelaxationConfig())
+        assert result.converged.all()
+        assert torch.allclose(result.energies[:1], result.energies[1:], atol=1e-4)
+        assert cell_heights(result.structures.cells).min() > 1.5
+
+    def test_the_number_of_threads_changes_nothing(self, model: Model, starts: list[Atoms]) -> None:
+        one, three = (
+            relax(model.potential, batch_of(*starts), RelaxationConfig(n_threads=n_threads)) for n_threads in (1, 3)
+        )
+        assert torch.equal(one.structures.positions, three.structures.positions)
+        assert torch.equal(one.energies, three.energies)
+
+    def test_tells_of_each_as_it_is_done(self, model: Model, starts: list[Atoms]) -> None:
+        told: dict[int, tuple[Atoms, float, bool, int, str | None]] = {}
+        counts = []
+        result = relax(
+            model.potential,
+            batch_of(*starts),
+            RelaxationConfig(),
+            lambda n_done, _: counts.append(n_done),
+            lambda row, *rest: told.update({row: rest}),
+        )
+        assert sorted(counts) == counts
+        assert counts[-1] == len(starts)
+        assert sorted(told) == list(range(len(starts)))
+        for row, atoms in enumerate(result.structures.to_atoms()):
+            assert np.array_equal(told[row][0].positions, atoms.positions)
+            assert told[row][1:] == (
+                float(result.energies[row]), bool(result.converged[row]), int(result.n_steps[row]), None,
+            )  # fmt: skip
+
+    def test_what_a_callback_raises_ends_the_run(self, model: Model, starts: list[Atoms]) -> None:
+        def stop(*_: object) -> None:
+            raise KeyboardInterrupt
+
+        for callback in ({"on_progress": stop}, {"on_done": stop}):
+            with pytest.raises(KeyboardInterrupt):
+                relax(model.potential, batch_of(*starts), RelaxationConfig(), **callback)
+
+    def test_too_many_neighbors(self, model: Model) -> None:
+        atoms = Atoms("C", cell=[0.001, 0.001, 5000.0], pbc=True)
+        config = RelaxationConfig(guard=GuardConfig(smallest_height=0))
+        assert relax(model.potential, batch_of(atoms), config).reasons == ["it does not fit into the memory"]
 
 
 class TestCompiler:

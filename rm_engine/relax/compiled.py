@@ -1,0 +1,179 @@
+"""Relaxation by the compiled kernel: one structure at a time on each thread, the next one as soon as it is done.
+
+A structure of a few atoms fits into the processor's first cache, and there is nothing to pad, to sort or to wait for.
+The steps are those of the plain path; degrees of freedom are in double precision, the potential in single.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from dataclasses import asdict
+from threading import Event
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from rm_engine.kernels import Ending, RelaxationConstants, RelaxationStruct
+from rm_engine.potential import CompiledPotential
+from rm_engine.relax.config import RelaxationConfig
+from rm_engine.relax.guard import TOO_LARGE
+from rm_engine.relax.outcome import OnDone, OnProgress, Outcome, RelaxationResult
+from rm_engine.relax.state import REDUCTION_INTERVAL, THIN
+from rm_engine.structure import StructureBatch, reduce_cell
+
+_SLICE: Final = 200
+"""Steps between two looks at whether to stop."""
+
+_PATIENCE: Final = 0.1
+"""Seconds between two reports of progress."""
+
+_FREEDOMS: Final = ("free", "fixed_volume", "fixed")
+"""As the kernel numbers them."""
+
+_TOO_LARGE: Final = {Ending.TOO_MANY_NEIGHBORS, Ending.NO_MEMORY}
+
+_NO_STEP: Final = -1
+
+
+class Relaxation:
+    """One structure on its way: the kernel's state and the arrays it points to.
+
+    Args:
+        compiled: the potential.
+        numbers: (n_atoms,) atomic numbers.
+        positions: (n_atoms, 3) Å.
+        cell: (3, 3) Å.
+        periodic: (3,) bool.
+        constants: how to relax.
+    """
+
+    def __init__(
+        self,
+        compiled: CompiledPotential,
+        numbers: NDArray[np.int64],
+        positions: NDArray[np.float64],
+        cell: NDArray[np.float64],
+        periodic: NDArray[np.bool_],
+        constants: RelaxationConstants,
+    ) -> None:
+        self._compiled = compiled
+        self._constants = constants
+        self._species = compiled.species(numbers)
+        self._positions = positions.copy()
+        self._velocities = np.zeros_like(self._positions)
+        self.state = RelaxationStruct(
+            n_atoms=len(positions),
+            species=self._species.ctypes.data,
+            reference_positions=self._positions.ctypes.data,
+            velocities=self._velocities.ctypes.data,
+            periodic=(ctypes.c_uint8 * 4)(*periodic.tolist()),
+            reference_cell=(ctypes.c_double * 9)(*cell.flat),
+            deformation=(ctypes.c_double * 9)(1, 0, 0, 0, 1, 0, 0, 0, 1),
+            time_step=constants.time_step,
+            mixing=constants.mixing,
+            start_volume=abs(np.linalg.det(cell)),
+            energy=np.nan,
+            reduced_at=_NO_STEP,
+        )
+
+    def run(self, stopped: Event) -> Ending:
+        """Relax to the end, or until told to stop."""
+        ending = Ending.GOES_ON
+        while ending in {Ending.GOES_ON, Ending.REDUCE} and not stopped.is_set():
+            ending = self._compiled.kernel.relax(self._compiled.packed, self._constants, self.state, _SLICE)
+            if ending is Ending.REDUCE:
+                self._reduce()
+        return ending
+
+    @property
+    def deformation(self) -> NDArray[np.float64]:
+        """(3, 3) F."""
+        return np.array(self.state.deformation).reshape(3, 3)
+
+    @property
+    def positions(self) -> NDArray[np.float64]:
+        """(n_atoms, 3) where the atoms are now, Å."""
+        return self._positions @ self.deformation.T
+
+    @property
+    def cell(self) -> NDArray[np.float64]:
+        """(3, 3) the cell now, Å."""
+        return np.array(self.state.reference_cell).reshape(3, 3) @ self.deformation.T
+
+    def _reduce(self) -> None:
+        """See ``RelaxationState.with_reduced_cells``."""
+        cell = self.cell
+        whole = np.rint(reduce_cell(cell) @ np.linalg.inv(cell))
+        self.state.reference_cell[:] = list((whole @ np.array(self.state.reference_cell).reshape(3, 3)).flat)
+
+
+def relax_compiled(
+    compiled: CompiledPotential,
+    batch: StructureBatch,
+    config: RelaxationConfig,
+    on_progress: OnProgress | None = None,
+    on_done: OnDone | None = None,
+) -> RelaxationResult:
+    """:func:`rm_engine.relax.relax` on the CPU by the kernel."""
+    outcome, stopped = Outcome(batch), Event()
+    n_steps = 0
+    with ThreadPoolExecutor(config.n_threads or torch.get_num_threads()) as pool:
+        pending = {
+            pool.submit(relaxation.run, stopped): (row, relaxation)
+            for row, relaxation in enumerate(_relaxations(compiled, batch, config))
+        }
+        try:
+            while pending:
+                done, _ = wait(pending, timeout=_PATIENCE, return_when=FIRST_COMPLETED)
+                for future in sorted(done, key=lambda future: pending[future][0]):
+                    row, relaxation = pending.pop(future)
+                    _record(outcome, row, relaxation, future.result())
+                    n_steps = max(n_steps, relaxation.state.n_steps)
+                outcome.tell(on_done)
+                if on_progress is not None:
+                    on_progress(outcome.n_done, n_steps)
+        finally:  # a callback has had enough: what runs ends with its slice
+            stopped.set()
+            pool.shutdown(cancel_futures=True)
+    return outcome.result()
+
+
+def _record(outcome: Outcome, row: int, relaxation: Relaxation, ending: Ending) -> None:
+    state = relaxation.state
+    outcome.record(
+        torch.tensor([row]),
+        torch.from_numpy(relaxation.positions),
+        torch.from_numpy(relaxation.cell)[None],
+        torch.tensor([state.n_steps]),
+        torch.tensor([TOO_LARGE if ending in _TOO_LARGE else state.reason]),
+        torch.tensor([state.energy]),
+        torch.tensor([ending is Ending.CONVERGED]),
+    )
+
+
+def _relaxations(compiled: CompiledPotential, batch: StructureBatch, config: RelaxationConfig) -> Iterator[Relaxation]:
+    positions, numbers = batch.positions.double().numpy(), batch.numbers.numpy()
+    cells, periodic = batch.cells.double().numpy(), batch.periodic.numpy()
+    constants = _constants(config)
+    ends = np.cumsum(batch.sizes.numpy())
+    for row, (end, size) in enumerate(zip(ends, batch.sizes.tolist(), strict=True)):
+        atoms = slice(end - size, end)
+        yield Relaxation(compiled, numbers[atoms], positions[atoms], cells[row], periodic[row], constants)
+
+
+def _constants(config: RelaxationConfig) -> RelaxationConstants:
+    fire, guard = config.fire, config.guard
+    return RelaxationConstants(
+        **asdict(fire),
+        **asdict(guard),
+        fmax=config.fmax,
+        skin=config.skin,
+        thin=THIN,
+        max_steps=config.max_steps,
+        cell=_FREEDOMS.index(config.cell),
+        reduction_interval=REDUCTION_INTERVAL,
+    )
