@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, reduce
-from math import gcd
 from typing import Final, Self
 
 import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
-from pymatgen.analysis.structure_matcher import StructureMatcher
-from pymatgen.core.structure import Structure
-from scipy.spatial.distance import pdist
 
-_KNOWN: Final = StructureMatcher(ltol=0.3, stol=0.5, angle_tol=10, primitive_cell=False)
+from rm_engine.analysis.primitive import PrimitiveCell, find_primitive_cell, map_onto
+from rm_engine.kernels.crystals import MappingTolerances
+
+_KNOWN: Final = MappingTolerances(length=0.3, site=0.5, angle=10)
 """The tolerances that crystal structure prediction is commonly judged by."""
 
-_COPY: Final = StructureMatcher(ltol=0.1, stol=0.2, angle_tol=5, primitive_cell=False)
+_COPY: Final = MappingTolerances(length=0.1, site=0.2, angle=5)
 """Copies were relaxed on one energy surface: they differ by where relaxation stopped, and by nothing else."""
 
 _KNOWN_MOLECULE: Final = 0.1
@@ -28,6 +28,9 @@ _KNOWN_MOLECULE: Final = 0.1
 
 _COPY_MOLECULE: Final = 0.05
 """Å; 0.4 % of the molecules of QM7 have another one this close, and these agree to 0.01 Å: they are mirror images."""
+
+_ITSELF: Final = 1e-8
+"""Å up to which a point is an atom itself."""
 
 Neighbors = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]
 
@@ -42,7 +45,7 @@ def find_kind(atoms: Atoms) -> Hashable | None:
         return "molecule", *sorted(counts.items())
     if not atoms.pbc.all():
         return None
-    divisor = reduce(gcd, counts.values())
+    divisor = reduce(math.gcd, counts.values())
     return "crystal", *sorted((number, count // divisor) for number, count in counts.items())
 
 
@@ -53,8 +56,8 @@ class Comparable(ABC):
     atoms: Atoms
 
     @abstractmethod
-    def find_rms(self, other: Self) -> float | None:
-        """How far this is from a known structure, or None where it is another structure."""
+    def find_rms(self, others: Sequence[Self]) -> NDArray[np.float64]:
+        """How far this is from each of the known structures (n_others), infinite where it is another one."""
 
     @abstractmethod
     def is_copy_of(self, other: Self) -> bool:
@@ -72,28 +75,41 @@ class Crystal(Comparable):
     """
 
     @cached_property
-    def reduced(self) -> Structure:
-        """The reduced cell, by the steps of pymatgen's matcher."""
-        atoms = self.atoms
-        structure = Structure(atoms.cell.array, atoms.numbers.tolist(), atoms.positions, coords_are_cartesian=True)
-        return structure.get_reduced_structure("niggli").get_primitive_structure()
+    def primitive(self) -> PrimitiveCell:
+        """The primitive Niggli cell."""
+        return find_primitive_cell(self.atoms)
 
-    def find_rms(self, other: Self) -> float | None:
-        """Root mean square displacement after the best alignment, in units of (volume per atom)^(1/3)."""
-        if len(self.reduced) != len(other.reduced):
-            return None
-        found = _KNOWN.get_rms_dist(self.reduced, other.reduced)  # type: ignore[no-untyped-call]
-        return None if found is None else float(found[0])
+    def find_rms(self, others: Sequence[Self]) -> NDArray[np.float64]:
+        """Root mean square displacements after the best alignment, in units of (volume per atom)^(1/3)."""
+        return self._map_onto(others, _KNOWN)
 
     def is_copy_of(self, other: Self) -> bool:
         """Whether one maps onto the other within tight tolerances."""
-        is_comparable = len(self.reduced) == len(other.reduced)
-        return is_comparable and _COPY.fit(self.reduced, other.reduced, skip_structure_reduction=True)
+        return self.fits(other, _COPY)
+
+    def fits(self, other: Self, tolerances: MappingTolerances) -> bool:
+        """Whether there is a mapping onto the other that displaces no atom by more than the tolerance."""
+        return bool(np.isfinite(self._map_onto([other], tolerances, largest=True)[0]))
 
     def find_neighbors(self, cutoff: float) -> Neighbors:
         """The pairs in the periodic crystal, centres in the reduced cell."""
-        centers, neighbors, _, distances = self.reduced.get_neighbor_list(cutoff)
-        return np.array(self.reduced.atomic_numbers), centers, neighbors, distances
+        from pymatgen.optimization.neighbors import find_points_in_spheres  # noqa: PLC0415  # a fifth of a second
+
+        positions, cell = self.primitive.positions, self.primitive.cell
+        centers, neighbors, _, distances = find_points_in_spheres(
+            positions, positions, r=cutoff, pbc=np.ones(3, dtype=np.int64), lattice=cell, tol=_ITSELF
+        )
+        is_other = distances > _ITSELF
+        return self.primitive.numbers, centers[is_other], neighbors[is_other], distances[is_other]
+
+    def _map_onto(
+        self, others: Sequence[Self], tolerances: MappingTolerances, *, largest: bool = False
+    ) -> NDArray[np.float64]:
+        cells = [other.primitive for other in others]
+        rows = [row for row, cell in enumerate(cells) if cell.shape == self.primitive.shape]
+        distances = np.full(len(others), np.inf)
+        distances[rows] = map_onto(self.primitive, [cells[row] for row in rows], tolerances, largest=largest)
+        return distances
 
 
 class Molecule(Comparable):
@@ -105,22 +121,23 @@ class Molecule(Comparable):
     @cached_property
     def distances(self) -> NDArray[np.float64]:
         """Distances in Å (n_atoms (n_atoms - 1) / 2), ordered by pair of elements, then by length."""
-        pairs = np.sort(self.atoms.numbers[np.stack(np.triu_indices(len(self.atoms), k=1))], axis=0)
-        distances = pdist(self.atoms.positions)
+        first, second = np.triu_indices(len(self.atoms), k=1)
+        pairs = np.sort(self.atoms.numbers[np.stack([first, second])], axis=0)
+        distances = np.linalg.norm(self.atoms.positions[first] - self.atoms.positions[second], axis=1)
         return np.asarray(distances[np.lexsort((distances, *pairs))])
 
-    def find_rms(self, other: Self) -> float | None:
-        """Root mean square difference of the distances, Å."""
-        rms = self._measure(other)
-        return rms if rms <= _KNOWN_MOLECULE else None
+    def find_rms(self, others: Sequence[Self]) -> NDArray[np.float64]:
+        """Root mean square differences of the distances, Å."""
+        rms = np.array([self._measure(other) for other in others])
+        return np.where(rms <= _KNOWN_MOLECULE, rms, np.inf)
 
     def is_copy_of(self, other: Self) -> bool:
         """Whether the distances agree within a tight tolerance."""
         return self._measure(other) <= _COPY_MOLECULE
 
     def _measure(self, other: Self) -> float:
-        n_pairs = max(1, len(self.distances))
-        return float(np.linalg.norm(self.distances - other.distances) / np.sqrt(n_pairs))
+        difference = self.distances - other.distances
+        return math.sqrt(difference @ difference / max(1, len(difference)))
 
     def find_neighbors(self, cutoff: float) -> Neighbors:
         """The pairs of the molecule, each in both directions."""

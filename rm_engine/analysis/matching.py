@@ -7,6 +7,7 @@ from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+import numpy as np
 from ase import Atoms
 
 from rm_engine.analysis.comparison import Comparable, as_comparable, find_kind
@@ -55,6 +56,6 @@ class Matcher(Generic[Key]):
         candidates = self._bins.get(find_kind(atoms), [])
         if not candidates:
             return []
-        structure = as_comparable(atoms)
-        compared = [(key, structure.find_rms(reference)) for key, reference in candidates]
-        return sorted((Match(key, rms) for key, rms in compared if rms is not None), key=lambda match: match.rms)
+        distances = as_comparable(atoms).find_rms([reference for _, reference in candidates])
+        order = np.argsort(distances, kind="stable")[: np.isfinite(distances).sum()]
+        return [Match(candidates[row][0], float(distances[row])) for row in order]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -10,7 +11,6 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from ase import Atoms
-from pymatgen.analysis.structure_matcher import StructureMatcher
 
 from rm_engine.analysis.comparison import Crystal
 from rm_engine.checkpoint import Model, load_model
@@ -18,10 +18,11 @@ from rm_engine.evaluation.campaign import Campaign, Result
 from rm_engine.evaluation.intervals import Estimate, estimate_mean, estimate_median, estimate_share
 from rm_engine.evaluation.provenance import describe_programs, fingerprint_atoms
 from rm_engine.evaluation.targets import Target
+from rm_engine.kernels.crystals import MappingTolerances
 from rm_engine.search import relax_starts
 from rm_engine.spec import GenerationSpec, read_fingerprint
 
-_DEFAULT: Final = StructureMatcher(primitive_cell=False)
+_DEFAULT: Final = MappingTolerances(length=0.2, site=0.3, angle=5)
 """The default tolerances of pymatgen: ltol 0.2, stol 0.3, angle_tol 5."""
 _N_PER_TASK: Final = 32
 """Structures relaxed together; fixed, so that results do not depend on the number of processes."""
@@ -184,8 +185,9 @@ def _compare(target: Target, relaxed: _Relaxed | None, seconds: float) -> StayRe
     rms, by_default = None, False
     if relaxed.reason is None:
         before, after = Crystal(target.atoms), Crystal(relaxed.atoms)
-        rms = after.find_rms(before)
-        by_default = bool(_DEFAULT.fit(after.reduced, before.reduced, skip_structure_reduction=True))
+        found = float(after.find_rms([before])[0])
+        rms = found if math.isfinite(found) else None
+        by_default = after.fits(before, _DEFAULT)
     return StayRecord(
         target=target.name,
         n_atoms=len(target.atoms),
