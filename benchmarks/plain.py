@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
 
 from rm_engine.neighbors import NeighborList
-from rm_engine.potential import CACE, Response, estimate_energies
+from rm_engine.potential import CACE, Response
 from rm_engine.structure import StructureBatch
 
 
@@ -29,10 +28,8 @@ def respond_plainly(
         strain = torch.zeros_like(batch.cells).requires_grad_(True)
         stretch = torch.eye(3, dtype=strain.dtype, device=strain.device) + (strain + strain.mT) / 2
         strained = torch.einsum("ni,nij->nj", positions, stretch[batch.structure_of])
-        energies = estimate_energies(potential, batch.moved(strained, batch.cells @ stretch), neighbors)
-        by_position, by_strain = _gradients(energies, (positions, strain), differentiable)
+        moved = batch.moved(strained, batch.cells @ stretch)
+        vectors = neighbors.displacements(moved, far=2 * potential.config.cutoff)
+        energies = batch.sum_over_atoms(potential(batch.numbers, batch.numbers[neighbors.index], vectors))
+        by_position, by_strain = torch.autograd.grad(energies.sum(), (positions, strain), create_graph=differentiable)
     return Response(energies, -by_position, by_strain / batch.volumes[:, None, None])
-
-
-def _gradients(energies: Tensor, variables: tuple[Tensor, ...], differentiable: bool) -> tuple[Tensor, ...]:
-    return torch.autograd.grad(energies.sum(), variables, create_graph=differentiable)

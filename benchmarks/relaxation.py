@@ -15,9 +15,8 @@ from ase.optimize import FIRE
 from torch import Tensor
 
 from benchmarks.report import Row, show
-from benchmarks.structures import draw_starts
+from benchmarks.subjects import draw_starts, load, without_compiler
 from benchmarks.timing import take_turns, use_one_core
-from rm_engine import load_model
 from rm_engine.adapters.torch_sim import TorchSimModel
 from rm_engine.checkpoint import Model
 from rm_engine.relax import RelaxationConfig, RelaxationResult, relax
@@ -37,13 +36,19 @@ def run(n_starts: int = 30, n_rounds: int = 6, max_steps: int = 2000) -> Iterato
         max_steps: most steps of a structure.
     """
     use_one_core()
-    model = load_model("mp20", device="cpu")
+    model = load("mp20")
     config = RelaxationConfig(fmax=0.01, max_steps=max_steps)
     starts = draw_starts(model, "LiS2", n_starts, formula_units=_N_ATOMS // 3)
     parts = iter([starts[:1], *(starts[part::n_rounds] for part in range(n_rounds))])
+
+    def relax_uncompiled() -> None:
+        with without_compiler():
+            _relax(model, starts, config)
+
     seconds = take_turns(
         {
             "ours": lambda: _relax(model, starts, config),
+            "uncompiled": relax_uncompiled,
             "ASE": lambda: _relax_with_ase(model, next(parts), config),
             "torch-sim": lambda: _relax_with_torch_sim(model, starts, config),
         },
@@ -60,6 +65,14 @@ def run(n_starts: int = 30, n_rounds: int = 6, max_steps: int = 2000) -> Iterato
         at_least=False,
         note=f"mp20, one core, random starts, free cell, one batch; {int(ours.converged.sum())} of {n_starts} "
         f"converged within {max_steps:,} steps, {show(float(steps.mean()))} on average, {int(steps.max()):,} at most",
+    )
+    yield Row.of(
+        seconds["uncompiled"],
+        name=f"{subject}, without a compiler",
+        goal=None,
+        unit="s",
+        at_least=False,
+        note="the same in torch alone, many structures at each step",
     )
     yield Row.of(
         (sum(seconds["ASE"]) / one for one in seconds["ours"]),

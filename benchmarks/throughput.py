@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from ase import Atoms
 
 from benchmarks.report import Row, show
-from benchmarks.structures import SIZES, draw_mixed
+from benchmarks.subjects import SIZES, draw_mixed, load
 from benchmarks.timing import cpu_seconds, use_one_core
-from rm_engine import GenerationSpec, load_model
+from rm_engine import GenerationSpec
 from rm_engine.checkpoint import Model
 from rm_engine.relax import RelaxationResult
 from rm_engine.search import relax_starts
@@ -26,7 +26,7 @@ def run(n_structures: int = 1000, n_rounds: int = 3, max_steps: int = 2000) -> I
         max_steps: most steps of a structure.
     """
     use_one_core()
-    model = load_model(MODEL, device="cpu")
+    model = load(MODEL)
     starts = draw_mixed(model, n_structures)
     relax_as_jobs_do(model, starts[:8], max_steps)  # warm up
     results: list[RelaxationResult] = []

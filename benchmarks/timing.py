@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import torch
 
@@ -54,11 +55,8 @@ def clock_around(owner: Any, name: str) -> Iterator[Callable[[], float]]:  # noq
         finally:
             spent[0] += time.process_time() - begin
 
-    setattr(owner, name, timed)
-    try:
+    with patch.object(owner, name, timed):
         yield lambda: spent[0]
-    finally:
-        setattr(owner, name, original)
 
 
 def resident_megabytes() -> float:

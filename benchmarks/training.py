@@ -11,9 +11,8 @@ from ase import Atoms
 
 from benchmarks.plain import respond_plainly
 from benchmarks.report import Row, show
-from benchmarks.structures import draw_mixed
+from benchmarks.subjects import draw_mixed, load
 from benchmarks.timing import Action, clock_around, cpu_seconds, resident_megabytes, take_turns, use_one_core
-from rm_engine import load_model
 from rm_engine.structure import StructureBatch
 from rm_engine.training import RECIPES, Trainer
 from rm_engine.training.trainer import Errors
@@ -116,7 +115,7 @@ def _measure_memory(steps: Action, n_rounds: int, n_steps: int) -> Row:
 def _load(n_structures: int, data: Path | None) -> tuple[Sequence[Atoms], str]:
     """Structures to train on, and what they are."""
     if data is None:
-        model = load_model("mp20", device="cpu")
+        model = load("mp20")
         return draw_mixed(model, n_structures, range(1, 21)), "starts of textbook compositions"
     structures = RECIPES["mp20"].load(data).training
     picked = np.random.default_rng(0).permutation(len(structures))[:n_structures]

@@ -16,7 +16,7 @@ from benchmarks import cores, evaluation, relaxation, scaling, shares, throughpu
 from benchmarks.__main__ import main
 from benchmarks.plain import respond_plainly
 from benchmarks.report import BEGIN, END, Environment, Row, replace_figures, to_markdown
-from benchmarks.structures import SIZES, draw_mixed
+from benchmarks.subjects import SIZES, draw_mixed
 from rm_engine import load_model
 from rm_engine.checkpoint import Model
 from rm_engine.neighbors import build_neighbor_list

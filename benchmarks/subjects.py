@@ -1,18 +1,21 @@
-"""The structures that benchmarks compute on; no data set is needed."""
+"""The models and structures that benchmarks compute with; no data set is needed."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import count, islice
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 from ase import Atoms
 
-from rm_engine import GenerationSpec
+from rm_engine import GenerationSpec, load_model
 from rm_engine.checkpoint import Model
 from rm_engine.errors import SearchError
+from rm_engine.kernels import library
 from rm_engine.search import Starts
 from rm_engine.spec import StartMix
 
@@ -20,6 +23,18 @@ _KNOWN_CRYSTALS = Path(__file__).resolve().parent.parent / "service" / "data" / 
 
 SIZES = range(4, 21)
 """Atoms per cell of a mixed draw."""
+
+
+def load(name: str) -> Model:
+    """A shipped model on the CPU."""
+    return load_model(name, device="cpu")
+
+
+@contextmanager
+def without_compiler() -> Iterator[None]:
+    """Compute as where no kernel can be compiled."""
+    with patch.object(library, "compile_kernel", return_value=None):
+        yield
 
 
 def draw_starts(model: Model, composition: str, n: int, formula_units: int) -> list[Atoms]:
