@@ -109,10 +109,11 @@ def run_job(
         else:
             ids = sorted(structure.id for structure in load_job_structures(store, claim))
             pairs = {ids[k]: ids[original] for k, original in (duplicates or {}).items()}
+            fingerprint = fields.get("model_fingerprint", FINGERPRINT)
             hull = {
-                member.structure_id: member.ranking_energy - min(m.ranking_energy for m in system.members)
-                for system in load_hull_systems(store, claim, fields.get("model_fingerprint", FINGERPRINT))
-                for member in system.members
+                entry.reduced_formula: min(member.lowest_energy for member in system.members)
+                for system in load_hull_systems(store, claim, fingerprint)
+                for entry in system.members
             }
-            assert record_analysis(store, claim, {key: pairs.get(key) for key in ids}, hull)
+            assert record_analysis(store, claim, {key: pairs.get(key) for key in ids}, hull, fingerprint)
     return job_id

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import structlog
 
-from rm_engine.analysis import energies_above_hull, find_duplicates
+from rm_engine.analysis import find_duplicates, hull_energies
 from rm_engine.files import from_json
 from rm_engine.spec import parse_formula
-from service.domain import HullSystem, JobStructure
+from service.domain import HULL_RESOLUTION, HullSystem, JobStructure
 
 _log = structlog.get_logger(__name__)
 
@@ -25,27 +25,38 @@ def find_originals(structures: Sequence[JobStructure]) -> dict[str, str | None]:
 
 
 def measure_hulls(systems: Iterable[HullSystem], reference_energies: Mapping[str, float]) -> dict[str, float]:
-    """Energy above the hull, per atom, of every member of every system.
+    """Energy of the hull, per atom, at every reduced formula where it is not the stored one.
 
     A system with an element whose energy nobody knows has no hull; its members are left out.
 
     Args:
-        systems: crystals of one model.
+        systems: of one model: a chemical system, then larger ones that contain it. They are not even asked for where no
+            structure has come to lie on the hull of the first: then theirs are as they were.
         reference_energies: that model's energies per atom of the elements, of the kind that it ranks by.
     """
-    return {key: value for system in systems for key, value in _measure(system, reference_energies).items()}
+    changed: dict[str, float] = {}
+    for place, system in enumerate(systems):
+        hull = _measure(system, reference_energies)
+        found = [(entry, hull[entry.reduced_formula]) for entry in system.members if entry.reduced_formula in hull]
+        changed |= {e.reduced_formula: energy for e, energy in found if not e.is_measured or e.is_lowered_to(energy)}
+        if place == 0 and not any(e.is_below_hull and e.lowest_energy <= h + HULL_RESOLUTION for e, h in found):
+            break
+    return changed
 
 
 def _measure(system: HullSystem, reference_energies: Mapping[str, float]) -> dict[str, float]:
+    """Energy of the hull per atom at the compositions of the members."""
     entries = (*system.members, *system.subsystems)
-    formulas = [parse_formula(entry.formula) for entry in entries]
+    if not any(entry.is_below_hull for entry in entries):
+        return {
+            member.reduced_formula: member.hull_energy for member in system.members if member.hull_energy is not None
+        }
+    formulas = [parse_formula(entry.reduced_formula) for entry in entries]
     known = {*reference_energies, *(formula.elements[0] for formula in formulas if len(formula.elements) == 1)}
     if missing := set(system.chemsys.split("-")) - known:
         _log.warning("no_hull", chemsys=system.chemsys, elements_without_energy=sorted(missing))
         return {}
-    distances = energies_above_hull(
-        [dict(formula.counts) for formula in formulas],
-        [entry.ranking_energy for entry in entries],
-        reference_energies,
+    hull = hull_energies(
+        [dict(formula.counts) for formula in formulas], [entry.lowest_energy for entry in entries], reference_energies
     )
-    return {member.structure_id: distance for member, distance in zip(system.members, distances, strict=False)}
+    return {member.reduced_formula: energy for member, energy in zip(system.members, hull, strict=False)}

@@ -116,7 +116,7 @@ class ChunkRunner:
         heartbeat.check()
         systems = load_hull_systems(self._store, claim, loaded.fingerprint)
         hull = measure_hulls(systems, loaded.model.card.reference_energies)
-        return record_analysis(self._store, claim, originals, hull)
+        return record_analysis(self._store, claim, originals, hull, loaded.fingerprint)
 
     def _give_back(self, claim: Claim, error: Exception) -> None:
         cause = f"{type(error).__name__}: {error}"[:500]

@@ -1,6 +1,7 @@
 """What jobs, chunks, structures and references are. Pure: no SQL, no HTTP, no queue."""
 
 from service.domain.chunks import (
+    HULL_RESOLUTION,
     AtomsJson,
     Claim,
     FailedSample,
@@ -17,6 +18,7 @@ from service.domain.references import Reference
 from service.domain.states import ChunkKind, ChunkState, JobState, LeaseStatus
 
 __all__ = [
+    "HULL_RESOLUTION",
     "AtomsJson",
     "BusyError",
     "ChunkKind",

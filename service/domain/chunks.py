@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from rm_engine.spec import GenerationSpec
 from service.domain.molecules import MoleculeRecord
@@ -124,24 +124,44 @@ class JobStructure:
     atoms: AtomsJson
 
 
+HULL_RESOLUTION: Final = 1e-9
+"""Energy per atom by which two energies of a hull must differ to be two."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class HullEntry:
-    """A point of a hull: formula of a crystal, and the energy per atom that its model ranks it by."""
+    """What is stored of one composition: the converged crystals of one model.
 
-    structure_id: str
-    formula: str
-    ranking_energy: float
+    Attributes:
+        reduced_formula: the composition.
+        lowest_energy: of its crystals, per atom, of the kind that the model ranks by.
+        hull_energy: of the hull at this composition, as the stored distances have it; None where there are none yet.
+        is_measured: whether every crystal has its distance.
+    """
+
+    reduced_formula: str
+    lowest_energy: float
+    hull_energy: float | None
+    is_measured: bool
+
+    @property
+    def is_below_hull(self) -> bool:
+        """Whether the lowest crystal may lower the hull: it lies below the stored one, or has not been measured."""
+        return self.is_lowered_to(self.lowest_energy)
+
+    def is_lowered_to(self, energy: float) -> bool:
+        """Whether a hull of that energy, per atom, is lower here than the stored one, or the first."""
+        return self.hull_energy is None or energy < self.hull_energy - HULL_RESOLUTION
 
 
 @dataclass(frozen=True, kw_only=True)
 class HullSystem:
-    """The crystals of one model that decide the hull of one chemical system.
+    """The compositions that decide the hull of one chemical system.
 
     Attributes:
         chemsys: the system, e.g. ``Li-S``.
-        members: converged crystals with all of its elements: those whose distances to the hull are asked for.
-        subsystems: the lowest crystal of each composition with only some of its elements. The model's own energies of
-            the elements are not among them.
+        members: those with all of its elements, whose distances to the hull are asked for.
+        subsystems: those with only some of its elements. The model's own energies of the elements are not among them.
     """
 
     chemsys: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from service.domain import (
     ChunkState,
@@ -52,20 +52,26 @@ def load_job_structures(store: Store, claim: Claim) -> list[JobStructure]:
         return tx.structures.of_job(claim.job_id)
 
 
-def load_hull_systems(store: Store, claim: Claim, fingerprint: str) -> list[HullSystem]:
-    """The chemical systems whose hull the job may have changed: its own, and all stored ones that contain it.
+def load_hull_systems(store: Store, claim: Claim, fingerprint: str) -> Iterator[HullSystem]:
+    """The chemical systems whose hull the job may have changed: its own, then all stored ones that contain it.
 
-    Only converged crystals of the job's model are in them, made by weights of that fingerprint. Empty for a job that
-    makes no crystals.
+    Only converged crystals of the job's model are in them, made by weights of that fingerprint. Nothing for a job that
+    makes no crystals. Each system is loaded when it is asked for, in a transaction of its own.
     """
     if not claim.spec.is_crystal:
-        return []
+        return
+    own = claim.spec.formula.chemsys
     with store.reading() as tx:
-        return tx.hulls.systems_above(claim.spec.formula.chemsys, claim.spec.model, fingerprint)
+        names = [own, *tx.hulls.systems_above(own)]
+    for name in names:
+        with store.reading() as tx:
+            system = tx.hulls.system(name, claim.spec.model, fingerprint)
+        if system.members or name == own:
+            yield system
 
 
 def record_analysis(
-    store: Store, claim: Claim, duplicates: Mapping[str, str | None], hull: Mapping[str, float]
+    store: Store, claim: Claim, duplicates: Mapping[str, str | None], hull: Mapping[str, float], fingerprint: str
 ) -> bool:
     """Store what the analysis found and close the job as succeeded.
 
@@ -73,8 +79,10 @@ def record_analysis(
         store: the database.
         claim: the claim on the analysis.
         duplicates: for each structure of the job, the one it is a duplicate of, or None for the first of its kind.
-        hull: energy above the hull per atom of every member of the hull systems. Structures are only ever added,
-            so a hull only ever sinks: of two analyses that overlap the larger distance is right, and that one is kept.
+        hull: energy of the hull per atom at every reduced formula where it is not the stored one. Structures are only
+            ever added, so a hull only ever sinks: of two analyses that overlap the larger distances are right, and
+            those are kept.
+        fingerprint: which weights of the job's model the hull is of.
 
     Returns:
         False, and nothing is written, when the claim holds no more.
@@ -83,7 +91,8 @@ def record_analysis(
         tx.jobs.lock(claim.job_id)
         if not tx.chunks.close(claim, ChunkState.SUCCEEDED):
             return False
-        tx.hulls.raise_distances(hull, claim.job_id)  # first: it locks rows of other jobs, in the order of their ids
+        # first: it locks rows of other jobs, in the order of their ids
+        tx.hulls.raise_distances(hull, claim.spec.model, fingerprint, claim.job_id)
         tx.structures.set_representatives(duplicates)
         tx.jobs.finish(claim.job_id, JobState.SUCCEEDED)
         return True

@@ -6,76 +6,106 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, case, func, or_, select, update
+from sqlalchemy import (
+    JSON,
+    ColumnElement,
+    Connection,
+    Double,
+    Text,
+    and_,
+    case,
+    cast,
+    func,
+    literal,
+    or_,
+    select,
+    union,
+    update,
+)
 
-from service.domain import HullEntry, HullSystem
+from service.domain import HULL_RESOLUTION, HullEntry, HullSystem
 from service.store.tables import chemical_system_elements, structures
 
 
 @dataclass(frozen=True)
 class HullRepository:
-    """Hulls within one transaction."""
+    """Hulls within one transaction.
+
+    Only crystals of the model of a name and a fingerprint count: one that was trained again under the same name is
+    another.
+    """
 
     connection: Connection
 
-    def systems_above(self, chemsys: str, model: str, fingerprint: str) -> list[HullSystem]:
-        """The stored chemical systems that contain ``chemsys``, itself included, each with the crystals of its hull.
+    def systems_above(self, chemsys: str) -> list[str]:
+        """Names of the stored chemical systems that contain ``chemsys``, itself left out."""
+        symbols = chemsys.split("-")
+        table = chemical_system_elements.c
+        query = select(table.chemsys).where(table.symbol.in_(symbols), table.chemsys != chemsys).group_by(table.chemsys)
+        return list(self.connection.scalars(query.having(func.count() == len(symbols)).order_by(table.chemsys)))
 
-        Only crystals of the model of that name and fingerprint count: one that was trained again under the same name
-        is another.
-        """
-        of_model = and_(structures.c.model == model, structures.c.model_fingerprint == fingerprint)
-        systems = [self._load(name, of_model) for name in _names_containing(self.connection, chemsys)]
-        return [system for system in systems if system.members]
-
-    def raise_distances(self, distances: Mapping[str, float], job_id: str) -> None:
-        """Store energies above the hull per atom, where they are larger than what is stored.
-
-        In the order of ids, and with every row of the analysed job ``job_id``, even where nothing changes: so all rows
-        are locked in one order, and two analyses that touch the same ones cannot deadlock.
-        """
-        distance = structures.c.energy_above_hull
-        rows = [{"key": key, "distance": value} for key, value in sorted(distances.items())]
-        if rows:
-            is_larger = or_(distance.is_(None), distance < bindparam("distance"))
-            statement = update(structures).where(
-                structures.c.id == bindparam("key"), or_(is_larger, structures.c.job_id == job_id)
-            )
-            larger = case((is_larger, bindparam("distance")), else_=distance)
-            self.connection.execute(statement.values(energy_above_hull=larger), rows)
-
-    def _load(self, chemsys: str, of_model: ColumnElement[bool]) -> HullSystem:
+    def system(self, chemsys: str, model: str, fingerprint: str) -> HullSystem:
+        """The compositions of a chemical system and of all within it."""
         columns = structures.c
-        on_hull = and_(of_model, columns.is_crystal, columns.converged)
-        query = select(columns.id, columns.formula, columns.ranking_energy)
-        order = func.row_number().over(
-            partition_by=columns.reduced_formula, order_by=(columns.ranking_energy, columns.id)
+        distance = columns.energy_above_hull
+        query = (
+            select(
+                columns.chemsys == chemsys,
+                columns.reduced_formula,
+                func.min(columns.ranking_energy),
+                func.max(columns.ranking_energy - distance),
+                func.count(distance) == func.count(),
+            )
+            .where(columns.chemsys.in_(_subsets(chemsys)), *_are_of(model, fingerprint))
+            .group_by(columns.chemsys, columns.reduced_formula)
+            .order_by(columns.reduced_formula)
         )
-        ranked = query.add_columns(order.label("place")).where(on_hull, columns.chemsys.in_(_proper_subsets(chemsys)))
-        lowest = ranked.subquery()
-        members = self.connection.execute(query.where(on_hull, columns.chemsys == chemsys).order_by(columns.id))
-        subsystems = self.connection.execute(
-            select(lowest.c.id, lowest.c.formula, lowest.c.ranking_energy).where(lowest.c.place == 1)
+        entries: dict[bool, list[HullEntry]] = {True: [], False: []}
+        for is_member, formula, lowest, hull, is_measured in self.connection.execute(query):
+            entry = HullEntry(reduced_formula=formula, lowest_energy=lowest, hull_energy=hull, is_measured=is_measured)
+            entries[is_member].append(entry)
+        return HullSystem(chemsys=chemsys, members=tuple(entries[True]), subsystems=tuple(entries[False]))
+
+    def raise_distances(self, hull: Mapping[str, float], model: str, fingerprint: str, job_id: str) -> None:
+        """Store distances to the hull, where they are larger than what is stored, for whole compositions at once.
+
+        All rows are locked in the order of their ids, with those of the analysed job, which change next: so two
+        analyses that touch the same ones cannot deadlock.
+
+        Args:
+            hull: energy of the hull per atom at each reduced formula.
+            model: name of the model.
+            fingerprint: which weights of that name.
+            job_id: the analysed job.
+        """
+        columns = structures.c
+        formula, energy = self._as_table(hull)
+        above = columns.ranking_energy - energy
+        is_raised = and_(
+            columns.reduced_formula == formula,
+            or_(columns.energy_above_hull.is_(None), columns.energy_above_hull < above - HULL_RESOLUTION),
+            *_are_of(model, fingerprint),
         )
-        return HullSystem(
-            chemsys=chemsys,
-            members=tuple(_entry(*row) for row in members),
-            subsystems=tuple(_entry(*row) for row in subsystems),
+        touched = union(select(columns.id).where(is_raised), select(columns.id).where(columns.job_id == job_id))
+        locked = select(columns.id).where(columns.id.in_(touched)).order_by(columns.id).with_for_update()
+        distance = case((above > HULL_RESOLUTION, above), else_=0.0)
+        self.connection.execute(
+            update(structures).where(columns.id.in_(locked), is_raised).values(energy_above_hull=distance)
         )
 
+    def _as_table(self, values: Mapping[str, float]) -> tuple[ColumnElement[str], ColumnElement[float]]:
+        """Keys and values as columns of a table, of any length in one parameter."""
+        each = func.json_each if self.connection.dialect.name == "sqlite" else func.json_each_text
+        rows = each(literal(dict(values), JSON())).table_valued("key", "value", name="hull")
+        return cast(rows.c.key, Text), cast(rows.c.value, Double)
 
-def _entry(structure_id: str, formula: str, energy: float) -> HullEntry:
-    return HullEntry(structure_id=structure_id, formula=formula, ranking_energy=energy)
+
+def _are_of(model: str, fingerprint: str) -> tuple[ColumnElement[bool], ...]:
+    columns = structures.c
+    return columns.model == model, columns.model_fingerprint == fingerprint, columns.is_crystal, columns.converged
 
 
-def _names_containing(connection: Connection, chemsys: str) -> list[str]:
+def _subsets(chemsys: str) -> list[str]:
+    """Names of the systems with some or all of the elements; at most 255, as a formula has at most eight."""
     symbols = chemsys.split("-")
-    table = chemical_system_elements.c
-    query = select(table.chemsys).where(table.symbol.in_(symbols)).group_by(table.chemsys)
-    return list(connection.scalars(query.having(func.count() == len(symbols)).order_by(table.chemsys)))
-
-
-def _proper_subsets(chemsys: str) -> list[str]:
-    """Names of the systems with some of the elements; at most 254, as a formula has at most eight."""
-    symbols = chemsys.split("-")
-    return ["-".join(subset) for size in range(1, len(symbols)) for subset in combinations(symbols, size)]
+    return ["-".join(subset) for size in range(1, len(symbols) + 1) for subset in combinations(symbols, size)]

@@ -7,12 +7,12 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, select, update
+from sqlalchemy import BindParameter, Connection, bindparam, func, select, update
 
 from service.domain import Claim, FailedSample, GeneratedRecord, JobStructure, MoleculeRecord
 from service.domain.ids import structure_id_of
 from service.store.engine import read_clock
-from service.store.tables import failed_samples, matches, structures
+from service.store.tables import failed_samples, matches, structure_atoms, structures
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,13 @@ class StructureRepository:
             for m in record.matches
         ]
         failed = [{"job_id": claim.job_id, "sample": f.sample, "reason": f.reason} for f in failures]
+        atoms = [
+            {"structure_id": structure_id_of(claim.job_id, record.sample), "atoms": dict(record.atoms)}
+            for record in records
+        ]
         for table, rows in (
             (structures, [_row(claim, record, now) for record in records]),
+            (structure_atoms, atoms),
             (matches, found),
             (failed_samples, failed),
         ):
@@ -42,7 +47,9 @@ class StructureRepository:
         """All structures of a job, lowest pseudo energy per atom first."""
         columns = structures.c
         query = (
-            select(columns.id, columns.formula, columns.pseudo_energy_per_atom, columns.converged, columns.atoms)
+            select(columns.id, columns.formula, columns.pseudo_energy_per_atom, columns.converged)
+            .add_columns(structure_atoms.c.atoms)
+            .join(structure_atoms)
             .where(columns.job_id == job_id)
             .order_by(columns.pseudo_energy_per_atom, columns.id)
         )
@@ -67,7 +74,10 @@ class StructureRepository:
         rows = [{"key": key, "representative": other or key} for key, other in sorted(duplicates.items())]
         if rows:
             statement = update(structures).where(structures.c.id == bindparam("key"))
-            self.connection.execute(statement.values(representative_id=bindparam("representative")), rows)
+            representative: BindParameter[str] = bindparam("representative")
+            self.connection.execute(
+                statement.values(representative_id=representative, is_unique=structures.c.id == representative), rows
+            )
 
 
 def _row(claim: Claim, record: GeneratedRecord, now: datetime) -> dict[str, Any]:
@@ -93,7 +103,7 @@ def _row(claim: Claim, record: GeneratedRecord, now: datetime) -> dict[str, Any]
         "space_group_number": record.space_group_number,
         "space_group_symbol": record.space_group_symbol,
         **_molecule_columns(record.molecule),
-        "atoms": dict(record.atoms),
+        "is_matched": bool(record.matches),
         "created_at": now,
     }
 

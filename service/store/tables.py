@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import (
     JSON,
     Boolean,
     CheckConstraint,
     Column,
+    ColumnElement,
     DateTime,
     Double,
     Enum,
@@ -23,6 +24,10 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    and_,
+    false,
+    literal_column,
+    true,
 )
 from sqlalchemy.engine import Dialect
 from sqlalchemy.schema import SchemaItem
@@ -147,15 +152,46 @@ structures = Table(
     Column("smiles", Text),  # null for what is no molecule, and where no bonds could be perceived
     Column("passes_checks", Boolean),  # null for what is no molecule
     Column("molecule", OPTIONAL_JSON),  # the rest of a MoleculeRecord
-    _required("atoms", JSON),
     _required("created_at", UtcDateTime),
+    _required("is_matched", Boolean),  # whether it has a row in matches
+    Column("is_unique", Boolean),  # whether it represents itself; null until analysed
     UniqueConstraint("job_id", "sample"),
-    Index(None, "chemsys", "model", "energy_above_hull"),
-    Index(None, "reduced_formula", "ranking_energy", "id"),
-    Index(None, "model", "ranking_energy", "id"),
-    Index(None, "ranking_energy", "id"),
-    Index(None, "energy_above_hull", "id"),
     Index(None, "smiles", "id"),
+)
+
+ON_HULL: Final = 1e-6
+"""Energy above the hull per atom up to which a structure lies on it."""
+
+IS_ON_HULL: Final = structures.c.energy_above_hull <= literal_column(repr(ON_HULL))
+
+_LISTS: Final[tuple[tuple[str, tuple[str, ...], ColumnElement[bool] | None], ...]] = (
+    ("", (), None),
+    ("reduced_formula", ("reduced_formula",), None),
+    ("chemsys", ("chemsys",), None),
+    ("model", ("model",), None),
+    ("matched", (), structures.c.is_matched == true()),
+    ("unconverged", (), structures.c.converged == false()),
+    ("examined", ("passes_checks",), structures.c.passes_checks.is_not(None)),
+    ("on_hull", (), and_(IS_ON_HULL, structures.c.is_crystal == true())),
+)
+"""What lists of structures are filtered by: name, column, and which rows where the rest needs no index."""
+
+# A page is read off an index of its filter and its order: it costs the same wherever it is, however long the list.
+for _name, _filter, _rows in _LISTS:
+    for _order in (("id",), ("ranking_energy", "id"), ("energy_above_hull", "id")):
+        if _name or _order != ("id",):  # the primary key
+            Index(
+                "_".join(filter(None, ("ix_structures", _name, *_order))),
+                *(structures.c[column] for column in (*_filter, *_order)),
+                postgresql_where=_rows,
+                sqlite_where=_rows,
+            )
+
+structure_atoms = Table(
+    "structure_atoms",  # apart, so that the rows that lists read and hulls change are short
+    metadata,
+    Column("structure_id", ID, ForeignKey("structures.id"), primary_key=True),
+    _required("atoms", JSON),
 )
 
 chemical_system_elements = Table(

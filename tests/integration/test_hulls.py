@@ -6,7 +6,7 @@ import pytest
 from databases import FINGERPRINT, lis2, record, run_job
 
 from rm_engine.spec import GenerationSpec
-from service.domain import HullSystem
+from service.domain import HullEntry, HullSystem
 from service.jobs import (
     claim_chunk,
     list_due_chunks,
@@ -36,8 +36,8 @@ def systems_of(store: Store, spec: GenerationSpec, energies: list[float]) -> tup
     return job_id, {system.chemsys: system for system in load_hull_systems(store, claim, FINGERPRINT)}
 
 
-def energies(entries: tuple[object, ...]) -> list[tuple[str, float]]:
-    return sorted((entry.formula, entry.ranking_energy) for entry in entries)  # type: ignore[attr-defined]
+def energies(entries: tuple[HullEntry, ...]) -> list[tuple[str, float]]:
+    return [(entry.reduced_formula, entry.lowest_energy) for entry in entries]
 
 
 def test_a_job_changes_its_own_hull_and_those_of_larger_systems(store: Store) -> None:
@@ -53,10 +53,10 @@ def test_a_job_changes_its_own_hull_and_those_of_larger_systems(store: Store) ->
 
     _, systems = systems_of(store, lis2(2), [-3.0, -4.0])
     assert set(systems) == {"Li-S", "Li-P-S"}
-    assert energies(systems["Li-S"].members) == [("LiS2", -4.0), ("LiS2", -3.0)]
-    assert energies(systems["Li-S"].subsystems) == [("Li4", -1.5)]
+    assert energies(systems["Li-S"].members) == [("LiS2", -4.0)]
+    assert energies(systems["Li-S"].subsystems) == [("Li", -1.5)]
     assert energies(systems["Li-P-S"].members) == [("LiPS", -2.0)]
-    assert energies(systems["Li-P-S"].subsystems) == [("Li4", -1.5), ("LiP", -2.5), ("LiS2", -4.0), ("P", -1.0)]
+    assert energies(systems["Li-P-S"].subsystems) == [("Li", -1.5), ("LiP", -2.5), ("LiS2", -4.0), ("P", -1.0)]
 
 
 def test_models_of_one_name_share_a_hull_only_with_the_same_weights(store: Store) -> None:
@@ -73,7 +73,7 @@ def test_hulls_are_of_the_energy_that_ranks(store: Store) -> None:
     run_job(store, one("LiS"), [-9.0], formation_energy_per_atom=-0.7)
     _, systems = systems_of(store, lis2(1), [-3.0])
     assert ("LiS", -0.7) in energies(systems["Li-S"].members)
-    assert energies(systems["Li-S"].subsystems) == [("Li2", 0.0)]
+    assert energies(systems["Li-S"].subsystems) == [("Li", 0.0)]
 
 
 def test_jobs_without_crystals_change_no_hull(store: Store) -> None:
@@ -85,9 +85,9 @@ def test_of_two_analyses_that_overlap_the_later_knowledge_stays(store: Store) ->
     """A distance can only grow: what knew of more structures wins, whichever is recorded last."""
     job_id = run_job(store, lis2(1), [-1.0])
     structure_id = f"{job_id}-00000"
-    for told, kept in ((2.0, 2.0), (0.5, 2.0), (2.5, 2.5)):
+    for hull, kept in ((-3.0, 2.0), (-1.5, 2.0), (-3.5, 2.5)):
         with store.transaction() as tx:
-            tx.hulls.raise_distances({structure_id: told}, "another job")
+            tx.hulls.raise_distances({"LiS2": hull}, "mp20-plus", FINGERPRINT, "another job")
         with store.reading() as tx:
             assert tx.structure_views.get(structure_id).energy_above_hull == pytest.approx(kept)
 
@@ -105,4 +105,4 @@ def test_the_analysis_sees_the_whole_job_lowest_first(store: Store) -> None:
     assert [(s.id[-1], s.pseudo_energy_per_atom, s.formula) for s in found] == [
         ("1", -3.0, "LiS2"), ("2", -2.0, "LiS2"), ("0", -1.0, "LiS2"),
     ]  # fmt: skip
-    assert record_analysis(store, claim, {s.id: None for s in found}, {})
+    assert record_analysis(store, claim, {s.id: None for s in found}, {}, FINGERPRINT)

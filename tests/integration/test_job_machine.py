@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from databases import lis2, record
+from databases import FINGERPRINT, lis2, record
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
@@ -66,7 +66,7 @@ class JobMachine(RuleBasedStateMachine):
             record_generated(self.store, claim, records, failures)
         elif claim:
             found = load_job_structures(self.store, claim)
-            record_analysis(self.store, claim, {s.id: None for s in found}, {})
+            record_analysis(self.store, claim, {s.id: None for s in found}, {}, FINGERPRINT)
 
     @rule(claim=consumes(claims))
     def release(self, claim: Claim | None) -> None:

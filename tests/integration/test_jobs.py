@@ -8,7 +8,7 @@ from threading import Barrier
 from typing import Any, TypeVar
 
 import pytest
-from databases import CUBE, claim_next, lis2, record, run_job, state_of
+from databases import CUBE, FINGERPRINT, claim_next, lis2, record, run_job, state_of
 from sqlalchemy.exc import DBAPIError
 
 from service.domain import (
@@ -68,7 +68,9 @@ def test_a_job_runs_from_submission_to_success(store: Store) -> None:
     assert record_generated(store, claim, [record(2)], [FailedSample(sample=3, reason="exploded")])
     analysis = claim_next(store)
     assert (analysis.kind, analysis.start, analysis.stop) == (ChunkKind.ANALYSE, 0, 4)
-    assert record_analysis(store, analysis, {f"{job_id}-00000": None, f"{job_id}-00002": f"{job_id}-00000"}, {})
+    assert record_analysis(
+        store, analysis, {f"{job_id}-00000": None, f"{job_id}-00002": f"{job_id}-00000"}, {}, FINGERPRINT
+    )
 
     with store.reading() as tx:
         job = tx.job_views.get(job_id)

@@ -175,9 +175,11 @@ def test_a_cancelled_job_stops_in_the_middle_of_a_chunk(stack: Stack, runner: Ch
 
 
 def test_a_system_with_an_element_of_unknown_energy_has_no_hull() -> None:
-    compound = HullEntry(structure_id="a", formula="Li2S", ranking_energy=-1.0)
-    elemental = HullEntry(structure_id="b", formula="S4", ranking_energy=0.5)
+    compound, elemental = (
+        HullEntry(reduced_formula=formula, lowest_energy=energy, hull_energy=None, is_measured=False)
+        for formula, energy in (("Li2S", -1.0), ("S", 0.5))
+    )
     system = HullSystem(chemsys="Li-S", members=(compound,), subsystems=())
     assert measure_hulls([system], {"Li": 0.0}) == {}
     completed = HullSystem(chemsys="Li-S", members=(compound,), subsystems=(elemental,))
-    assert measure_hulls([completed], {"Li": 0.0}) == {"a": 0.0}
+    assert measure_hulls([completed], {"Li": 0.0}) == {"Li2S": -1.0}

@@ -76,9 +76,8 @@ def run(store: Store, claim: Claim, generator: random.Random) -> None:
     else:
         found = {structure.id: None for structure in load_job_structures(store, claim)}
         systems = load_hull_systems(store, claim, FINGERPRINT)
-        members = [member.structure_id for system in systems for member in system.members]
-        generator.shuffle(members)
-        record_analysis(store, claim, found, dict.fromkeys(members, generator.random()))
+        formulas = [entry.reduced_formula for system in systems for entry in system.members]
+        record_analysis(store, claim, found, dict.fromkeys(formulas, -generator.random()), FINGERPRINT)
 
 
 def cancel(store: Store, job_id: str) -> None:
