@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rm_engine.kernels.compiler import compile_kernel
-from rm_engine.kernels.packing import Packed
+from rm_engine.kernels.packing import Packed, Weights
 
 MAX_WIDTH: Final = 256
 """Widest layer of a readout that the kernel takes."""
@@ -117,6 +117,15 @@ class Neighborhoods:
     image: NDArray[np.float32]
     counts: NDArray[np.int64]
 
+    def arguments(self) -> list[Any]:
+        """As the kernel's functions take them."""
+        return [
+            ctypes.c_int64(len(self.sizes)),
+            *(_pointer(array) for array in (self.sizes, self.species, self.positions, self.cells)),
+            ctypes.c_int64(self.index.shape[1]),
+            *(_pointer(array) for array in (self.index, self.image, self.counts)),
+        ]
+
 
 class Kernel:
     """The functions of a compiled kernel."""
@@ -146,16 +155,36 @@ class Kernel:
         on_atoms, virials = np.empty(batch.positions.shape if forces else 0), np.empty((n_structures * forces, 3, 3))
         status = self._library.evaluate_batch(
             ctypes.byref(packed.struct),
-            ctypes.c_int64(n_structures),
-            *(_pointer(array) for array in (batch.sizes, batch.species, batch.positions, batch.cells)),
-            ctypes.c_int64(batch.index.shape[1]),
-            *(_pointer(array) for array in (batch.index, batch.image, batch.counts, energies)),
+            *batch.arguments(),
+            _pointer(energies),
             _pointer(on_atoms) if forces else None,
             _pointer(virials),
         )
-        if status:
-            raise MemoryError("No memory for the neighbours of an atom.")
+        _check_memory(status)
         return energies, on_atoms, virials
+
+    def differentiate(
+        self,
+        packed: Packed,
+        batch: Neighborhoods,
+        energies: NDArray[np.float64],
+        forces: NDArray[np.float64],
+        virials: NDArray[np.float64],
+    ) -> Weights:
+        """The gradient of a loss by the weights, from those by what :meth:`evaluate` gives, in the same shapes.
+
+        Raises:
+            MemoryError: no memory for the workspace.
+        """
+        gradients, arrays = packed.new_gradients()
+        status = self._library.differentiate_batch(
+            ctypes.byref(packed.struct),
+            *batch.arguments(),
+            *(_pointer(array) for array in (energies, forces, virials)),
+            ctypes.byref(gradients),
+        )
+        _check_memory(status)
+        return packed.unpack(arrays)
 
     def relax(self, packed: Packed, constants: RelaxationConstants, state: RelaxationStruct, n_steps: int) -> Ending:
         """Go on with a relaxation for up to ``n_steps``; other Python threads run meanwhile."""
@@ -164,6 +193,11 @@ class Kernel:
                 ctypes.byref(packed.struct), ctypes.byref(constants), ctypes.byref(state), ctypes.c_int64(n_steps)
             )
         )
+
+
+def _check_memory(status: int) -> None:
+    if status:
+        raise MemoryError("No memory for the neighbours of an atom.")
 
 
 def _pointer(array: NDArray[Any]) -> ctypes.c_void_p:

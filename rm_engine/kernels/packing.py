@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 import ctypes
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar, Final
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 _LANES: Final = 16
+
+_NAMES: Final = ("frequencies", "sender", "receiver", "mixing", "first", "first_bias", "later")
+"""Of the arrays that hold weights, in the order of the structs."""
 
 Floats = NDArray[np.float32]
 
@@ -20,10 +24,7 @@ class PackedPotential(ctypes.Structure):
 
     _fields_: ClassVar[Sequence[tuple[str, Any]]] = [
         *((name, ctypes.c_float) for name in ("cutoff", "contact", "strength")),
-        *(
-            (name, ctypes.c_void_p)
-            for name in ("frequencies", "sender", "receiver", "mixing", "first", "first_bias", "later", "radii")
-        ),
+        *((name, ctypes.c_void_p) for name in (*_NAMES, "radii")),
     ]
 
 
@@ -57,12 +58,22 @@ class Weights:
     radii: Floats
 
 
+class PackedGradients(ctypes.Structure):
+    """``struct gradients`` of the kernel."""
+
+    _fields_: ClassVar[Sequence[tuple[str, Any]]] = [(name, ctypes.c_void_p) for name in _NAMES]
+
+
 class Packed:
-    """Packed weights and the memory they point into."""
+    """Packed weights and the memory they point into.
+
+    Attributes:
+        struct: what the kernel takes.
+    """
 
     def __init__(self, weights: Weights) -> None:
-        n_embedding = weights.sender.shape[1]
-        n_channels = weights.mixing[0].shape[1]
+        self._shapes = weights
+        n_embedding, n_channels = weights.sender.shape[1], weights.mixing[0].shape[1]
         (hidden, hidden_bias), *later = weights.layers
         linear, linear_bias = weights.linear
         n_rows = -(-(len(hidden) + 1) // 4) * 4
@@ -72,26 +83,71 @@ class Packed:
         bias[: len(hidden)], bias[len(hidden)] = hidden_bias, linear_bias
         # (k, invariant, a, b) -> (a, invariant, (k, b))
         by_feature = rows.reshape(n_rows, n_channels, -1, n_embedding, n_embedding).transpose(0, 3, 2, 1, 4)
-        mixing = np.stack([w.reshape(*w.shape[:2], n_embedding, n_embedding) for w in weights.mixing])
-        arrays = {
-            "frequencies": weights.frequencies,
-            "sender": weights.sender,
-            "receiver": _padded(np.tile(weights.receiver, (1, n_channels))),
-            "mixing": _padded(
-                mixing.transpose(0, 3, 1, 2, 4).reshape(*mixing.shape[:1], n_embedding, mixing.shape[1], -1)
-            ),
-            "first": _padded(by_feature.reshape(*by_feature.shape[:3], -1)),
-            "first_bias": bias,
-            "later": np.concatenate([part.ravel() for layer in later for part in layer] or [np.zeros(1, np.float32)]),
-            "radii": weights.radii,
-        }
-        self._arrays = {name: _aligned(array) for name, array in arrays.items()}
+        # (degree, n, k, a, b) -> (degree, a, n, (k, b))
+        mixing = np.stack(weights.mixing).reshape(len(weights.mixing), -1, n_channels, n_embedding, n_embedding)
+        arrays = (
+            weights.frequencies,
+            weights.sender,
+            _padded(np.tile(weights.receiver, (1, n_channels))),
+            _padded(mixing.transpose(0, 3, 1, 2, 4).reshape(len(mixing), n_embedding, mixing.shape[1], -1)),
+            _padded(by_feature.reshape(*by_feature.shape[:3], -1)),
+            bias,
+            np.concatenate([part.ravel() for layer in later for part in layer] or [np.zeros(1, np.float32)]),
+        )
+        self._arrays = {name: _aligned(array) for name, array in zip(_NAMES, arrays, strict=True)}
+        self._radii = _aligned(weights.radii)
         self.struct = PackedPotential(
             weights.cutoff,
             weights.core_contact,
             weights.core_strength,
-            **{name: array.ctypes.data for name, array in self._arrays.items()},
+            **_addresses(self._arrays),
+            radii=self._radii.ctypes.data,
         )
+
+    def without_core(self) -> Self:
+        """The same weights, no repulsive core."""
+        bare = copy.copy(self)
+        bare.struct = PackedPotential.from_buffer_copy(self.struct)
+        bare.struct.contact = 0.0
+        return bare
+
+    def new_gradients(self) -> tuple[PackedGradients, dict[str, Floats]]:
+        """Zeros to which the kernel adds, and the memory they lie in."""
+        arrays = {name: _aligned(np.zeros_like(array)) for name, array in self._arrays.items()}
+        return PackedGradients(**_addresses(arrays)), arrays
+
+    def unpack(self, arrays: dict[str, Floats]) -> Weights:
+        """Gradients in the shapes of the weights, from what :meth:`new_gradients` gave."""
+        shapes = self._shapes
+        n_species, n_embedding = shapes.sender.shape
+        n_radial, n_channels, _ = shapes.mixing[0].shape
+        n_mixed = n_channels * n_embedding
+        by_channel = (n_channels, n_embedding)
+        n_hidden = len(shapes.layers[0][1])
+        receiver = arrays["receiver"][:, :n_mixed].reshape(n_species, *by_channel).sum(axis=1)
+        mixing = arrays["mixing"][..., :n_mixed].reshape(-1, n_embedding, n_radial, *by_channel)
+        rows = arrays["first"][: n_hidden + 1, ..., :n_mixed].reshape(n_hidden + 1, n_embedding, -1, *by_channel)
+        rows = rows.transpose(0, 3, 2, 1, 4).reshape(n_hidden + 1, -1)
+        bias, later = arrays["first_bias"], arrays["later"]
+        layers, start = [(rows[:n_hidden], bias[:n_hidden])], 0
+        for weight, _ in shapes.layers[1:]:
+            n_out, n_in = weight.shape
+            middle, end = start + n_out * n_in, start + n_out * (n_in + 1)
+            layers.append((later[start:middle].reshape(n_out, n_in), later[middle:end]))
+            start = end
+        return replace(
+            shapes,
+            frequencies=arrays["frequencies"],
+            sender=arrays["sender"],
+            receiver=receiver,
+            mixing=tuple(mixing.transpose(0, 2, 3, 1, 4).reshape(-1, n_radial, n_channels, n_embedding**2)),
+            layers=tuple(layers),
+            linear=(rows[n_hidden], float(bias[n_hidden])),
+        )
+
+
+def _addresses(arrays: dict[str, Floats]) -> dict[str, int]:
+    return {name: array.ctypes.data for name, array in arrays.items()}
 
 
 def _padded(array: Floats) -> Floats:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 from ase.data import covalent_radii
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from rm_engine.kernels import Kernel, Neighborhoods, Packed, Shape, Weights
 from rm_engine.neighbors import NeighborList
@@ -23,14 +25,12 @@ class CompiledPotential:
 
     Attributes:
         kernel: the functions.
-        packed: the weights; ``bare`` is the same without the repulsive core.
-        bare: see there.
+        packed: the weights.
         species_of: (n_elements,) int32 row of the embeddings of each atomic number.
     """
 
     kernel: Kernel
     packed: Packed
-    bare: Packed
     species_of: NDArray[np.int32]
 
     def species(self, numbers: NDArray[np.int64]) -> NDArray[np.int32]:
@@ -48,7 +48,27 @@ class CompiledPotential:
         self, batch: StructureBatch, neighbors: NeighborList, *, bare: bool = False, forces: bool = True
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Energies, forces and virials of a batch on the CPU, float64; see :meth:`Kernel.evaluate`."""
-        where = Neighborhoods(
+        packed = self.packed.without_core() if bare else self.packed
+        answer = self.kernel.evaluate(packed, self._neighborhoods(batch, neighbors), forces=forces)
+        energies, on_atoms, virials = (torch.from_numpy(array) for array in answer)
+        return energies, on_atoms, virials
+
+    def differentiable(
+        self,
+        potential: CACE,
+        batch: StructureBatch,
+        neighbors: NeighborList,
+        *,
+        bare: bool = False,
+        forces: bool = True,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The same, differentiable (once) by the parameters of ``potential``, whose weights these are."""
+        packed = self.packed.without_core() if bare else self.packed
+        where = self._neighborhoods(batch, neighbors)
+        return _Differentiable.apply(self.kernel, packed, where, forces, *_parameters(potential))  # type: ignore[no-any-return,no-untyped-call]
+
+    def _neighborhoods(self, batch: StructureBatch, neighbors: NeighborList) -> Neighborhoods:
+        return Neighborhoods(
             sizes=batch.sizes.numpy(),
             species=self.species(batch.numbers.numpy()),
             positions=np.ascontiguousarray(batch.positions.numpy(), np.float64),
@@ -57,9 +77,59 @@ class CompiledPotential:
             image=np.ascontiguousarray(neighbors.image.numpy(), np.float32),
             counts=neighbors.present.sum(dim=1).numpy(),
         )
-        answer = self.kernel.evaluate(self.bare if bare else self.packed, where, forces=forces)
-        energies, on_atoms, virials = (torch.from_numpy(array) for array in answer)
-        return energies, on_atoms, virials
+
+
+class _Differentiable(torch.autograd.Function):
+    """Energies, forces and virials with their gradient by the parameters."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,  # noqa: ANN401  # torch keeps anything on it
+        kernel: Kernel,
+        packed: Packed,
+        where: Neighborhoods,
+        forces: bool,
+        *parameters: Tensor,
+    ) -> tuple[Tensor, ...]:
+        ctx.kernel, ctx.packed, ctx.where = kernel, packed, where
+        ctx.shapes = [parameter.shape for parameter in parameters]
+        return tuple(map(torch.from_numpy, kernel.evaluate(packed, where, forces=forces)))
+
+    @staticmethod
+    @once_differentiable
+    def backward(
+        ctx: Any,  # noqa: ANN401
+        energies: Tensor,
+        forces: Tensor,
+        virials: Tensor,
+    ) -> tuple[Tensor | None, ...]:
+        where = ctx.where
+        gradients = ctx.kernel.differentiate(
+            ctx.packed,
+            where,
+            energies.contiguous().numpy(),
+            forces.contiguous().numpy() if len(forces) else np.zeros(where.positions.shape),
+            virials.contiguous().numpy() if len(virials) else np.zeros(where.cells.shape),
+        )
+        found = (torch.as_tensor(array, dtype=torch.float32) for array in _in_order(gradients))
+        return None, None, None, None, *(one.reshape(shape) for one, shape in zip(found, ctx.shapes, strict=True))
+
+
+def _parameters(potential: CACE) -> list[Tensor]:
+    """The parameters in the order of :func:`_in_order`."""
+    readout = potential.readout
+    layers = [part for layer in _layers(potential) for part in (layer.weight, layer.bias)]
+    own = (potential.radial.frequencies, potential.sender, potential.receiver, *potential.radial_mixing)
+    return [*own, *layers, readout.linear.weight, readout.linear.bias]
+
+
+def _in_order(weights: Weights) -> list[NDArray[np.float32] | float]:
+    layers = [part for layer in weights.layers for part in layer]
+    return [weights.frequencies, weights.sender, weights.receiver, *weights.mixing, *layers, *weights.linear]
+
+
+def _layers(potential: CACE) -> list[nn.Linear]:
+    return [layer for layer in potential.readout.mlp if isinstance(layer, nn.Linear)]
 
 
 _Version = tuple[tuple[int, int], ...]
@@ -90,31 +160,23 @@ def compile_potential(potential: CACE) -> CompiledPotential | None:
     version = tuple((tensor.data_ptr(), tensor._version) for tensor in potential.parameters())
     known = _compiled.get(potential)
     if known is None or known[0] != version:
-        known = (
-            version,
-            CompiledPotential(
-                kernel,
-                Packed(_weights(potential, config.core_contact)),
-                Packed(_weights(potential, 0.0)),
-                potential.get_buffer("species_of").numpy().astype(np.int32),
-            ),
-        )
+        species_of = potential.get_buffer("species_of").numpy().astype(np.int32)
+        known = version, CompiledPotential(kernel, Packed(_weights(potential)), species_of)
         _compiled[potential] = known
     return known[1]
 
 
-def _weights(potential: CACE, core_contact: float) -> Weights:
+def _weights(potential: CACE) -> Weights:
     config, readout = potential.config, potential.readout
-    layers = [layer for layer in readout.mlp if isinstance(layer, nn.Linear)]
     return Weights(
         cutoff=config.cutoff,
-        core_contact=core_contact,
+        core_contact=config.core_contact,
         core_strength=config.core_strength,
         frequencies=_array(potential.radial.frequencies),
         sender=_array(potential.sender),
         receiver=_array(potential.receiver),
         mixing=tuple(map(_array, potential.radial_mixing)),
-        layers=tuple((_array(layer.weight), _array(layer.bias)) for layer in layers),
+        layers=tuple((_array(layer.weight), _array(layer.bias)) for layer in _layers(potential)),
         linear=(_array(readout.linear.weight)[0], float(readout.linear.bias.detach())),
         radii=covalent_radii[list(config.elements)].astype(np.float32),
     )

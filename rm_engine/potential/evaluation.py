@@ -44,7 +44,9 @@ def evaluate(
         bare: leave out the repulsive core, which is not learned (training).
         differentiable: keep the graph, so that the answer can be differentiated by the parameters (training).
     """
-    compiled = None if differentiable else compile_potential(potential)
+    compiled = compile_potential(potential)
+    if compiled is not None and differentiable:
+        return _respond(batch, *compiled.differentiable(potential, batch, neighbors, bare=bare))
     if compiled is not None:
         return _respond(batch, *compiled.evaluate(batch, neighbors, bare=bare))
     neighbor_numbers, vectors = _edges(potential, batch, neighbors)
@@ -79,9 +81,13 @@ def estimate_energies(potential: CACE, batch: StructureBatch, neighbors: Neighbo
     Arguments as in :func:`evaluate`.
     """
     trains = torch.is_grad_enabled() and any(weight.requires_grad for weight in potential.parameters())
-    compiled = None if trains else compile_potential(potential)
+    compiled = compile_potential(potential)
     if compiled is not None:
-        energies, _, _ = compiled.evaluate(batch, neighbors, bare=True, forces=False)
+        energies, _, _ = (
+            compiled.differentiable(potential, batch, neighbors, bare=True, forces=False)
+            if trains
+            else compiled.evaluate(batch, neighbors, bare=True, forces=False)
+        )
         return energies.to(batch.positions.dtype)
     return batch.sum_over_atoms(potential(batch.numbers, *_edges(potential, batch, neighbors)))
 

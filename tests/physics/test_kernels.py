@@ -145,6 +145,51 @@ class TestEvaluation:
         assert compile_potential(potential) is None
 
 
+class TestGradients:
+    """By the weights: what training descends along."""
+
+    def gradients(self, potential: CACE, structures: list[Atoms], dtype: torch.dtype) -> dict[str, torch.Tensor]:
+        """Of a loss that depends on everything, each structure and component in its own way."""
+        batch = StructureBatch.from_atoms(structures, dtype=dtype)
+        neighbors = build_neighbor_list(batch, potential.config.cutoff)
+        response = evaluate(potential, batch, neighbors, bare=True, differentiable=True)
+        generator = torch.Generator().manual_seed(1)
+        energies, forces, stresses = (
+            torch.randn(part.shape, generator=generator).to(part)
+            for part in (response.energies, response.forces, response.stresses)
+        )
+        scale = float(response.forces.detach().abs().max())
+        loss = (energies * response.energies).sum() / 100 + (stresses * response.stresses).sum() * 10
+        loss = loss + (torch.tanh(3 * response.forces / scale) * forces).sum()
+        loss.backward()
+        return {name: weight.grad.double() for name, weight in potential.named_parameters() if weight.grad is not None}
+
+    def test_equal_automatic_differentiation(self, potential: CACE, structures: list[Atoms]) -> None:
+        found = self.gradients(copy.deepcopy(potential), structures, torch.float32)
+        expected = self.gradients(copy.deepcopy(potential).double(), structures, torch.float64)
+        assert found.keys() == expected.keys() == dict(potential.named_parameters()).keys()
+        for name, value in expected.items():
+            assert distance(found[name], value) < 1e-4, name
+
+    def test_of_energies_alone(self, potential: CACE, structures: list[Atoms]) -> None:
+        found = []
+        for dtype in (torch.float32, torch.float64):
+            one = copy.deepcopy(potential).to(dtype)
+            batch = StructureBatch.from_atoms(structures, dtype=dtype)
+            energies = estimate_energies(one, batch, build_neighbor_list(batch, one.config.cutoff))
+            energies.square().mean().sqrt().backward()
+            found.append([weight.grad for weight in one.parameters()])
+        for single, double in zip(*found, strict=True):
+            assert distance(single, double) < 1e-4
+
+    def test_twice_is_refused(self, structures: list[Atoms]) -> None:
+        potential, batch = CACE(SHAPES["mp20"]), batch_of(*structures)
+        energies = estimate_energies(potential, batch, build_neighbor_list(batch, 4.0))
+        (gradient,) = torch.autograd.grad(energies.sum(), potential.sender, create_graph=True)
+        with pytest.raises(RuntimeError, match="grad"):
+            gradient.sum().backward()
+
+
 class TestNeighbors:
     @pytest.mark.parametrize("cutoff", [1.0, 4.5, 9.0])
     def test_equals_the_plain_list(self, structures: list[Atoms], cutoff: float) -> None:

@@ -25,6 +25,7 @@
 #define FEATURE_VECS (N_EMBEDDING * N_INVARIANTS * MIXED_VECS) /* (a, invariant, (k, b)) */
 #define BLOCK 4                                                /* atoms that go through the readout together */
 #define MAX_WIDTH 256
+#define MAX_SPECIES 128
 
 static const int widths[N_LAYERS] = {WIDTHS};
 #define FIRST_ROWS ((widths[0] + 1 + 3) / 4 * 4)               /* the linear map is one more row */
@@ -238,14 +239,15 @@ static void sum_over_neighbors(const struct potential *p, const struct atom *ato
 #define LANE_OF(monomial) ((monomial) < 10 ? (monomial) : (monomial) + LANES - 10)
 
 /* Mix radial functions into channels, monomial by monomial. */
-static void mix(const struct potential *p, float sums[N_EMBEDDING][N_RADIAL][MONOMIAL_VECS * LANES], struct atom *atom) {
+static void mix(const struct potential *p, float sums[N_EMBEDDING][N_RADIAL][MONOMIAL_VECS * LANES],
+                vec mixed[N_EMBEDDING][N_MONOMIALS][MIXED_VECS]) {
   for (int a = 0; a < N_EMBEDDING; a++)
     UNROLL for (int m = 0; m < N_MONOMIALS; m++) {
       const vec *weights = (const vec *)p->mixing + (degree_of[m] * N_EMBEDDING + a) * N_RADIAL * MIXED_VECS;
       UNROLL for (int v = 0; v < MIXED_VECS; v++) {
-        vec mixed = splat(0);
-        UNROLL for (int n = 0; n < N_RADIAL; n++) mixed += sums[a][n][LANE_OF(m)] * weights[n * MIXED_VECS + v];
-        atom->mixed[a][m][v] = mixed;
+        vec total = splat(0);
+        UNROLL for (int n = 0; n < N_RADIAL; n++) total += sums[a][n][LANE_OF(m)] * weights[n * MIXED_VECS + v];
+        mixed[a][m][v] = total;
       }
     }
 }
@@ -269,24 +271,26 @@ INLINE void triple_contractions(const vec v[3], const vec m[6], const vec t[10],
   }
 }
 
-/* Adds the gradient of the four contractions, weighted by g, by the monomials. */
-INLINE void pull_back_contractions(const vec v[3], const vec m[6], const vec t[10], const vec g[4], vec dv[3], vec dm[6],
-                                   vec dt[10]) {
+/* Adds the gradient of the four contractions, weighted by g, by the monomials. It is a product of two tensors, of which
+ * the first is taken from (v, m, t) and the second from (w, n, u): with both the same it is the gradient, else half of
+ * the derivative of the gradient. */
+INLINE void pull_back_contractions(const vec v[3], const vec m[6], const vec t[10], const vec w[3], const vec n[6],
+                                   const vec u[10], const vec g[4], vec dv[3], vec dm[6], vec dt[10]) {
   UNROLL for (int i = 0; i < 3; i++) UNROLL for (int j = 0; j < 3; j++) {
-    vec mij = m[matrix_at[i][j]], squared = splat(0), along = splat(0), cross = splat(0);
+    vec mij = m[matrix_at[i][j]], nij = n[matrix_at[i][j]], squared = splat(0), along = splat(0), cross = splat(0);
     UNROLL for (int k = 0; k < 3; k++) {
-      squared += m[matrix_at[i][k]] * m[matrix_at[k][j]];
-      along += t[rank3_at[i][j][k]] * v[k];
-      vec turned = splat(0);
+      vec tijk = t[rank3_at[i][j][k]], turned = splat(0);
+      squared += m[matrix_at[i][k]] * n[matrix_at[k][j]];
+      along += tijk * w[k];
       UNROLL for (int l = 0; l < 3; l++) {
-        turned += t[rank3_at[i][j][l]] * m[matrix_at[k][l]];
-        cross += t[rank3_at[k][l][i]] * t[rank3_at[k][l][j]];
+        turned += t[rank3_at[i][j][l]] * n[matrix_at[k][l]];
+        cross += t[rank3_at[k][l][i]] * u[rank3_at[k][l][j]];
       }
-      dt[rank3_at[i][j][k]] += g[2] * mij * v[k] + 2.0f * g[3] * turned;
-      dv[k] += g[2] * t[rank3_at[i][j][k]] * mij;
+      dt[rank3_at[i][j][k]] += g[2] * mij * w[k] + 2.0f * g[3] * turned;
+      dv[k] += g[2] * tijk * nij;
     }
-    dv[i] += 2.0f * g[0] * mij * v[j];
-    dm[matrix_at[i][j]] += g[0] * v[i] * v[j] + 3.0f * g[1] * squared + g[2] * along + g[3] * cross;
+    dv[i] += 2.0f * g[0] * mij * w[j];
+    dm[matrix_at[i][j]] += g[0] * v[i] * w[j] + 3.0f * g[1] * squared + g[2] * along + g[3] * cross;
   }
 }
 #endif
@@ -317,23 +321,23 @@ static void invariants(const float *receiver, struct atom *atom) {
 
 INLINE float sigmoid(float x) { return 1 / (1 + expf(-x)); }
 
-/* First layer and linear map of four atoms, (BLOCK, first rows). */
-static void first_layer(const struct potential *p, const struct workspace *w, float out[BLOCK][MAX_WIDTH]) {
+/* First layer and linear map of four atoms, (BLOCK, first rows), without the biases. */
+static void first_layer(const struct potential *p, vec *const features[BLOCK], float out[BLOCK][MAX_WIDTH]) {
   const vec *weights = (const vec *)p->first;
   for (int row = 0; row < FIRST_ROWS; row += 4) {
     vec t[LANES];
     UNROLL for (int i = 0; i < LANES; i++) t[i] = splat(0);
     for (int f = 0; f < FEATURE_VECS; f++)
       UNROLL for (int r = 0; r < 4; r++) UNROLL for (int i = 0; i < BLOCK; i++)
-        t[4 * r + i] += weights[(row + r) * FEATURE_VECS + f] * w->atoms[i].features[f];
+        t[4 * r + i] += weights[(row + r) * FEATURE_VECS + f] * features[i][f];
     vec totals = sum_each(t);
     UNROLL for (int r = 0; r < 4; r++) UNROLL for (int i = 0; i < BLOCK; i++)
-      out[i][row + r] = totals[4 * r + i] + p->first_bias[row + r];
+      out[i][row + r] = totals[4 * r + i];
   }
 }
 
 /* Features' gradients from those of the first layer's rows; they take the features' place. */
-static void pull_back_first_layer(const struct potential *p, struct workspace *w, float gradient[BLOCK][MAX_WIDTH]) {
+static void pull_back_first_layer(const struct potential *p, float gradient[BLOCK][MAX_WIDTH], vec *const features[BLOCK]) {
   const vec *weights = (const vec *)p->first;
   for (int f = 0; f + 4 <= (FEATURE_VECS + 3) / 4 * 4; f += 4) {
     vec t[LANES];
@@ -346,7 +350,7 @@ static void pull_back_first_layer(const struct potential *p, struct workspace *w
       } else
         for (int v = 0; v < n; v++) UNROLL for (int i = 0; i < BLOCK; i++) t[4 * v + i] += gradient[i][row] * at[v];
     }
-    for (int v = 0; v < n; v++) UNROLL for (int i = 0; i < BLOCK; i++) w->atoms[i].features[f + v] = t[4 * v + i];
+    for (int v = 0; v < n; v++) UNROLL for (int i = 0; i < BLOCK; i++) features[i][f + v] = t[4 * v + i];
   }
 }
 
@@ -354,7 +358,8 @@ static void pull_back_first_layer(const struct potential *p, struct workspace *w
 static float later_layers(const struct potential *p, float rows[MAX_WIDTH]) {
   float values[N_LAYERS][MAX_WIDTH], slopes[N_LAYERS][MAX_WIDTH], energy = rows[widths[0]];
   const float *weights = p->later;
-  for (int i = 0; i < widths[0]; i++) values[0][i] = rows[i];
+  for (int i = 0; i < widths[0]; i++) values[0][i] = rows[i] + p->first_bias[i];
+  energy += p->first_bias[widths[0]];
   UNROLL for (int layer = 0; layer + 1 < N_LAYERS; layer++) {
     const int n_in = widths[layer], n_out = widths[layer + 1];
     for (int i = 0; i < n_in; i++) { /* SiLU */
@@ -401,14 +406,16 @@ static void pull_back_invariants(const float *receiver, struct atom *atom) {
       vec tensors[20], g[4];
       UNROLL for (int m = 1; m < 20; m++) tensors[m] = atom->mixed[a][m][v];
       UNROLL for (int c = 0; c < 4; c++) g[c] = gradient[(1 + L_MAX + c) * MIXED_VECS] * t2 * t;
-      pull_back_contractions(tensors + 1, tensors + 4, tensors + 10, g, slopes + 1, slopes + 4, slopes + 10);
+      pull_back_contractions(tensors + 1, tensors + 4, tensors + 10, tensors + 1, tensors + 4, tensors + 10, g, slopes + 1,
+                             slopes + 4, slopes + 10);
 #endif
       UNROLL for (int m = 0; m < N_MONOMIALS; m++) atom->mixed[a][m][v] = slopes[m];
     }
 }
 
 /* The gradient by the sums over neighbours, (a, n_radial x n_monomials). */
-static void pull_back_mixing(const struct potential *p, const struct atom *atom, vec terms[N_EMBEDDING][TERM_VECS]) {
+static void pull_back_mixing(const struct potential *p, vec mixed[N_EMBEDDING][N_MONOMIALS][MIXED_VECS],
+                             vec terms[N_EMBEDDING][TERM_VECS]) {
   for (int a = 0; a < N_EMBEDDING; a++)
     UNROLL for (int block = 0; block < TERM_VECS; block++) {
       vec t[LANES];
@@ -418,7 +425,7 @@ static void pull_back_mixing(const struct potential *p, const struct atom *atom,
         if (q < N_TERMS) {
           const vec *weights =
               (const vec *)p->mixing + ((degree_of[m] * N_EMBEDDING + a) * N_RADIAL + n) * MIXED_VECS;
-          UNROLL for (int v = 0; v < MIXED_VECS; v++) t[i] += weights[v] * atom->mixed[a][m][v];
+          UNROLL for (int v = 0; v < MIXED_VECS; v++) t[i] += weights[v] * mixed[a][m][v];
         }
       }
       terms[a][block] = sum_each(t);
@@ -521,6 +528,7 @@ static void evaluate(const struct potential *p, const struct structure *s, const
   _Alignas(64) float sums[N_EMBEDDING][N_RADIAL][MONOMIAL_VECS * LANES];
   vec terms[N_EMBEDDING][TERM_VECS];
   float rows[BLOCK][MAX_WIDTH];
+  vec *const features[BLOCK] = {w->atoms[0].features, w->atoms[1].features, w->atoms[2].features, w->atoms[3].features};
   answer->energy = 0;
   memset(answer->virial, 0, sizeof answer->virial);
   if (answer->forces) memset(answer->forces, 0, 3 * s->n_atoms * sizeof(double));
@@ -530,17 +538,17 @@ static void evaluate(const struct potential *p, const struct structure *s, const
       struct atom *atom = w->atoms + i;
       gather_edges(p, s, list, w, first + i, atom);
       sum_over_neighbors(p, atom, sums);
-      mix(p, sums, atom);
+      mix(p, sums, atom->mixed);
       invariants(p->receiver + s->species[first + i] * MIXED_VECS * LANES, atom);
     }
-    first_layer(p, w, rows);
+    first_layer(p, features, rows);
     for (int i = 0; i < n; i++) answer->energy += later_layers(p, rows[i]);
     if (!answer->forces) continue;
-    pull_back_first_layer(p, w, rows);
+    pull_back_first_layer(p, rows, features);
     for (int i = 0; i < n; i++) {
       struct atom *atom = w->atoms + i;
       pull_back_invariants(p->receiver + s->species[first + i] * MIXED_VECS * LANES, atom);
-      pull_back_mixing(p, atom, terms);
+      pull_back_mixing(p, atom->mixed, terms);
       add_gradients(p, s, atom, terms, first + i, answer);
     }
   }
