@@ -78,31 +78,20 @@ class Flight:
 
     def _land(self) -> None:
         """Nobody is in flight."""
-        self._state = self._waiting.take(0, at_least=0)
+        self._state, self._n_bytes = self._waiting.nobody, 0
         self._neighbors = SkinnedNeighbors.none(self._state.reference, self._potential.config.cutoff, self._config.skin)
 
     def _fill(self) -> None:
         """Take in others for those that have left, until there is no place or nobody that can fly."""
-        while (free := self._budget - self._waiting.count_bytes(self._state)) >= self._budget * _WORTHWHILE:
+        while (free := self._budget - self._n_bytes) >= self._budget * _WORTHWHILE and self._waiting.n_structures:
             n_before = self._state.n_structures
-            newcomers = self._waiting.take(free, at_least=0 if n_before else 1)
+            newcomers = self._waiting.next_in_line(free, at_least=0 if n_before else 1)
             if newcomers.n_structures == 0:
                 return
-            self._neighbors = self._neighbors.joined(newcomers.reference)
-            self._state = self._state.joined(newcomers)
-            self._look_at(torch.arange(self._state.n_structures, device=self._state.origin.device) >= n_before)
-
-    def _look_at(self, due: Tensor) -> None:
-        """Renew the neighbours of structures that have changed; set aside those that cannot have any."""
-        self._state = self._state.with_reduced_cells(due)
-        codes = torch.where(due, check_geometry(self._state, self._config.guard), 0)
-        wrong = codes > 0
-        if bool(wrong.any()):
-            self._record(self._state.select(wrong), codes[wrong])
-            self._keep(~wrong, self._state)
-            due = due[~wrong]
-        if bool(due.any()):
-            self._neighbors = self._neighbors.renewed(due, self._state)
+            state, neighbors = self._state.joined(newcomers), self._neighbors.joined(newcomers.reference)
+            self._waiting.remove(newcomers)
+            self._fly(state, neighbors)
+            self._look_at(torch.arange(state.n_structures, device=state.origin.device) >= n_before)
 
     def _step(self) -> None:
         """Evaluate all structures, record those that are done, move the others."""
@@ -120,27 +109,52 @@ class Flight:
         # The only time in a step that a GPU is waited for.
         any_leaves, any_is_due = torch.stack([leaving.any(), (due & ~leaving).any()]).tolist()
         if any_leaves:
-            self._record(state.select(leaving), codes[leaving], response.energies[leaving], converged[leaving])
-            self._keep(~leaving, moved)
-            due = due[~leaving]
+            self._part(leaving, state, moved, codes, response.energies, converged)
         else:
             self._state = moved
         if any_is_due:
-            self._look_at(due)
+            self._look_at(due[~leaving])
 
-    def _record(
-        self, gone: RelaxationState, codes: Tensor, energies: Tensor | None = None, converged: Tensor | None = None
+    def _look_at(self, due: Tensor) -> None:
+        """Renew the neighbours of structures that have changed; set aside those that cannot have any."""
+        state = self._state = self._state.with_reduced_cells(due)
+        codes = torch.where(due, check_geometry(state, self._config.guard), 0)
+        wrong = codes > 0
+        if bool(wrong.any()):
+            self._part(wrong, state, state, codes, torch.full_like(state.time_steps, torch.nan), wrong & ~wrong)
+        due = due[~wrong]
+        if bool(due.any()):
+            self._neighbors = self._neighbors.renewed(due, self._state)
+
+    def _part(
+        self,
+        leaving: Tensor,
+        state: RelaxationState,
+        moved: RelaxationState,
+        codes: Tensor,
+        energies: Tensor,
+        converged: Tensor,
     ) -> None:
+        """Record structures where ``leaving`` is true, as they are in ``state``, and go on with the others as they are
+        in ``moved``.
+
+        Should memory run out here, it is before anything has changed.
+        """
+        staying = moved.select(~leaving)
+        neighbors = self._neighbors.select(~leaving, moved.reference)
+        self._record(state.select(leaving), codes[leaving], energies[leaving], converged[leaving])
+        self._fly(staying, neighbors)
+
+    def _record(self, gone: RelaxationState, codes: Tensor, energies: Tensor, converged: Tensor) -> None:
         """Take down structures that leave; all tensors are (n_structures,)."""
         structures = gone.structures
         self.outcome.record(
             gone.origin, structures.positions, structures.cells, gone.n_steps, codes, energies, converged
         )
 
-    def _keep(self, staying: Tensor, state: RelaxationState) -> None:
-        """Go on with the structures of ``state`` where ``staying`` (n_structures,) bool is true."""
-        self._neighbors = self._neighbors.select(staying, state.reference)
-        self._state = state.select(staying)
+    def _fly(self, state: RelaxationState, neighbors: SkinnedNeighbors) -> None:
+        """Go on with other structures."""
+        self._state, self._neighbors, self._n_bytes = state, neighbors, self._waiting.count_bytes(state)
 
     def _make_room(self) -> None:
         """Put all structures back and let half as many fly at a time; one that was alone will never fit."""
@@ -150,7 +164,8 @@ class Flight:
             self._budget = self._waiting.count_bytes(state) // 2
             self._waiting.put_back(state)
         else:
-            self._record(state, torch.full_like(state.n_steps, TOO_LARGE))
+            nothing = torch.full_like(state.time_steps, torch.nan)
+            self._record(state, torch.full_like(state.n_steps, TOO_LARGE), nothing, nothing > 0)
             self._budget = self._whole_budget
         if state.origin.is_cuda:
             torch.cuda.empty_cache()

@@ -45,29 +45,24 @@ class GuardConfig:
 
 def is_out_of_bounds(state: RelaxationState, config: GuardConfig) -> Tensor:
     """(n_structures,) bool, whether a crystal's volume has left its bounds."""
-    ratio = state.volume_ratios
+    ratio = state.determinants.abs()
     inside = (ratio >= config.smallest_volume_ratio) & (ratio <= config.largest_volume_ratio)
     return ~inside & state.reference.is_crystal
 
 
 def check_geometry(state: RelaxationState, config: GuardConfig) -> Tensor:
     """(n_structures,) code into ``REASONS``, 0 where a neighbour list can be built."""
-    structures, ratio = state.structures, state.volume_ratios
-    finite = structures.sum_over_atoms((~torch.isfinite(structures.positions)).sum(dim=1)) == 0
-    code = torch.zeros_like(structures.sizes)
-    for number, wrong in (
-        (5, (cell_heights(structures.cells) < config.smallest_height).any(dim=1)),
-        (4, ratio > config.largest_volume_ratio),
-        (3, ratio < config.smallest_volume_ratio),
-    ):
-        code[wrong & structures.is_crystal] = number
-    code[~(finite & torch.isfinite(structures.volumes))] = 1
-    return code
+    structures, ratio = state.structures, state.determinants.abs()
+    is_flat = (cell_heights(structures.cells) < config.smallest_height).any(dim=1)
+    code = torch.where(is_flat, 5, 0)
+    code = torch.where(ratio > config.largest_volume_ratio, 4, code)
+    code = torch.where(ratio < config.smallest_volume_ratio, 3, code)
+    code = torch.where(structures.is_crystal, code, 0)
+    finite = torch.isfinite(structures.sum_over_atoms(structures.positions).sum(dim=1) + structures.volumes)
+    return torch.where(finite, code, 1)
 
 
 def check_forces(energies: Tensor, largest_forces: Tensor, config: GuardConfig) -> Tensor:
     """(n_structures,) code into ``REASONS``, 0 where a step can be made."""
-    code = torch.zeros(energies.shape[0], dtype=torch.int64, device=energies.device)
-    code[largest_forces > config.largest_force] = 2
-    code[~(torch.isfinite(energies) & torch.isfinite(largest_forces))] = 1
-    return code
+    code = torch.where(largest_forces > config.largest_force, 2, 0)
+    return torch.where(torch.isfinite(energies) & torch.isfinite(largest_forces), code, 1)

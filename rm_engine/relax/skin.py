@@ -12,10 +12,6 @@ from rm_engine.neighbors import NeighborList, build_neighbor_list
 from rm_engine.relax.state import RelaxationState
 from rm_engine.structure import StructureBatch
 
-_HEADROOM = 0.25
-"""Lists with less than this part of their skin left are built again together with those that must be: building lists
-for a few structures costs almost as much as for some more."""
-
 
 @dataclass(frozen=True)
 class SkinnedNeighbors:
@@ -47,16 +43,24 @@ class SkinnedNeighbors:
         return cls(table, batch.positions, torch.zeros_like(batch.cells), cutoff, skin)
 
     def is_due(self, state: RelaxationState) -> Tensor:
-        """(n_structures,) bool, whether a pair that is not in the list may have come within the cutoff."""
-        return ~(self._remaining_skin(state) >= 0)
+        """(n_structures,) bool, whether a pair that is not in the list may have come within the cutoff.
+
+        With M the change of the cell, a pair vector d became M d plus the two atoms' own moves u. Outside the list
+        |d| was at least cutoff + skin, so |M d + u_j - u_i| >= (1 - |M - 1|)(cutoff + skin) - 2 max|u|, in Frobenius
+        norm.
+        """
+        deformations, structure_of = state.deformations, state.reference.structure_of
+        change = deformations @ self.inverses - torch.eye(3, dtype=deformations.dtype, device=deformations.device)
+        distortion = torch.linalg.vector_norm(change, dim=(1, 2))
+        own = (state.reference_positions - self.positions)[:, None] @ deformations.transpose(1, 2)[structure_of]
+        moves = torch.linalg.vector_norm(own[:, 0], dim=1)
+        largest = torch.zeros_like(distortion).scatter_reduce(0, structure_of, moves, "amax")
+        reach: Tensor = (1 - distortion) * (self.cutoff + self.skin) - 2 * largest
+        return ~(reach >= self.cutoff)
 
     def renewed(self, due: Tensor, state: RelaxationState) -> Self:
-        """The lists of those structures built again for where they are now where ``due`` (n_structures,) bool is true,
-        and of those that would be due soon.
-        """
-        due = due | (self._remaining_skin(state) < _HEADROOM * self.skin)
-        reference = state.reference
-        rows = torch.nonzero(due[reference.structure_of])[:, 0]
+        """The lists built again, where ``due`` (n_structures,) bool is true, for where the structures are now."""
+        rows = torch.nonzero(due[state.reference.structure_of])[:, 0]
         renewed = build_neighbor_list(state.structures.select(due), self.cutoff + self.skin)
         positions, inverses = self.positions.clone(), self.inverses.clone()
         positions[rows] = state.reference_positions[rows]
@@ -77,19 +81,3 @@ class SkinnedNeighbors:
         tables = (self.list.index, self.list.image, self.list.present)
         wider = (torch.cat([table, table.new_zeros((newcomers.n_atoms, *table.shape[1:]))]) for table in tables)
         return replace(self, list=NeighborList(*wider), positions=positions, inverses=inverses)
-
-    def _remaining_skin(self, state: RelaxationState) -> Tensor:
-        """(n_structures,) Å by which two atoms that are not in the list are farther apart than the cutoff, at least.
-
-        With M the change of the cell, a pair vector d became M d plus the two atoms' own moves u. Outside the list
-        |d| was at least cutoff + skin, so |M d + u_j - u_i| >= (1 - |M - 1|)(cutoff + skin) - 2 max|u|, in Frobenius
-        norm.
-        """
-        deformations, structure_of = state.deformations, state.reference.structure_of
-        change = deformations @ self.inverses - torch.eye(3, dtype=deformations.dtype, device=deformations.device)
-        distortion = torch.linalg.vector_norm(change, dim=(1, 2))
-        own = (state.reference_positions - self.positions)[:, None] @ deformations.transpose(1, 2)[structure_of]
-        moves = torch.linalg.vector_norm(own[:, 0], dim=1)
-        largest = torch.zeros_like(distortion).scatter_reduce(0, structure_of, moves, "amax")
-        remaining: Tensor = (1 - distortion) * (self.cutoff + self.skin) - 2 * largest - self.cutoff
-        return remaining

@@ -88,11 +88,11 @@ class RelaxationState:
         return rows.view(-1, 3, 3) / self.reference.sizes[:, None, None]
 
     @property
-    def volume_ratios(self) -> Tensor:
-        """(n_structures,) volumes of cells relative to the start."""
+    def determinants(self) -> Tensor:
+        """(n_structures,) of F: volumes of cells relative to the start, negative where a cell has turned over."""
         a, b, c = self.deformations.unbind(dim=1)
-        ratios: Tensor = (a * torch.linalg.cross(b, c)).sum(dim=1).abs()
-        return ratios
+        determinants: Tensor = (a * torch.linalg.cross(b, c)).sum(dim=1)
+        return determinants
 
     def find_largest(self, values: Tensor) -> Tensor:
         """(n_structures,) largest of values (n_rows,) >= 0 over all degrees of freedom of a structure."""
@@ -106,7 +106,7 @@ class RelaxationState:
         return self.reference.moved(positions, self.reference.cells @ transposed)
 
     def with_reduced_cells(self, chosen: Tensor) -> Self:
-        """The same lattices with shorter vectors where crystals' cells are skewed, of those where ``chosen``
+        """The same lattices with shorter vectors for crystals whose cells are skewed, of those where ``chosen``
         (n_structures,) bool is true; atoms and deformations stay as they are.
 
         A skewed cell is thin, and its atoms then see many images of each other.
@@ -127,7 +127,7 @@ class RelaxationState:
 
     def with_start_volume(self) -> Self:
         """F scaled to determinant 1: steps along the surface of constant volume leave it to second order."""
-        determinants = torch.linalg.det(self.deformations).clamp(min=1e-3)
+        determinants = self.determinants.clamp(min=1e-3)
         of_atoms = torch.ones_like(self.coordinates[: self.reference.n_atoms, 0])
         scale = torch.cat([of_atoms, determinants.repeat_interleave(3) ** (-1 / 3)])
         return replace(self, coordinates=self.coordinates * scale[:, None])

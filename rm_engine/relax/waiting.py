@@ -30,6 +30,11 @@ class Waiting:
         self._next = 0
         self._put_back: list[RelaxationState] = []
 
+    @property
+    def n_structures(self) -> int:
+        """Number of structures that wait."""
+        return self._batch.n_structures - self._next + sum(state.n_structures for state in self._put_back)
+
     def count_bytes(self, state: RelaxationState) -> int:
         """Bytes that the structures of a state take in flight."""
         return int(self._n_bytes[state.origin.cpu().numpy()].sum())
@@ -38,18 +43,34 @@ class Waiting:
         """Let structures wait, before all others, that have already made some steps."""
         self._put_back.append(state)
 
-    def take(self, n_bytes: int, *, at_least: int) -> RelaxationState:
-        """The next structures that together take up to ``n_bytes``, but not fewer than ``at_least`` if any wait."""
+    @property
+    def nobody(self) -> RelaxationState:
+        """A state without structures."""
+        return self._at_rest(0, 0)
+
+    def next_in_line(self, n_bytes: int, *, at_least: int) -> RelaxationState:
+        """The next structures that together take up to ``n_bytes``, but not fewer than ``at_least`` if any wait.
+
+        They wait until :meth:`remove` is told that they have found a place.
+        """
+        if not self._put_back:
+            rows = np.arange(self._next, self._batch.n_structures)
+            return self._at_rest(self._next, self._next + self._count_fitting(rows, n_bytes, at_least))
+        state = self._put_back[-1]
+        n_fitting = self._count_fitting(state.origin.cpu().numpy(), n_bytes, at_least)
+        if n_fitting == 0:
+            return self.nobody
+        if n_fitting < state.n_structures:
+            fits = torch.arange(state.n_structures, device=state.origin.device) < n_fitting
+            self._put_back[-1:] = state.select(~fits), state.select(fits)
+        return self._put_back[-1]
+
+    def remove(self, state: RelaxationState) -> None:
+        """Let go of the structures that :meth:`next_in_line` named last."""
         if self._put_back:
-            state = self._put_back.pop()
-            n_taken = self._count_fitting(state.origin.cpu().numpy(), n_bytes, at_least)
-            is_taken = torch.arange(state.n_structures, device=state.origin.device) < n_taken
-            if n_taken < state.n_structures:
-                self._put_back.append(state.select(~is_taken))
-            return state.select(is_taken)
-        first = self._next
-        self._next += self._count_fitting(np.arange(first, self._batch.n_structures), n_bytes, at_least)
-        return self._at_rest(first, self._next)
+            self._put_back.pop()
+        else:
+            self._next += state.n_structures
 
     def _count_fitting(self, rows: NDArray[np.int64], n_bytes: int, at_least: int) -> int:
         fitting = int(np.searchsorted(np.cumsum(self._n_bytes[rows]), n_bytes, side="right"))
