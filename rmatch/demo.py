@@ -5,17 +5,19 @@ from __future__ import annotations
 import tempfile
 import time
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from rmatch.client import Client
 from rmatch.embedded import START_SECONDS, find_port, run_service
 from rmatch.errors import CommandError
 from rmatch.tables import ranking_energy, structure_table
 from service.settings import Settings
+
+if TYPE_CHECKING:
+    from rmatch.client import Client
 
 _REQUESTS: Final = ({"composition": "LiS2", "n": 30, "seed": 0}, {"composition": "Li2S", "n": 20, "seed": 0})
 _CHEMSYS: Final = "Li-S"
@@ -26,6 +28,8 @@ def demo(
     picture: Annotated[Path, typer.Option(help="Where the picture of the hull goes.")] = Path("demo-hull.png"),
 ) -> None:
     """Show the whole way once: ask for LiS2 and Li2S, watch, and draw the hull of Li-S."""
+    from rmatch.client import Client
+
     console = Console()
     if not picture.absolute().parent.is_dir():
         raise CommandError(f"There is no folder {picture.absolute().parent}. Give another --picture.")

@@ -14,8 +14,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-import httpx
-
 from rmatch.errors import CommandError
 from service.settings import Settings
 
@@ -78,6 +76,8 @@ class Service:
         return f"The end of its messages:\n{self.log.read_text(errors='replace')[-2000:]}"
 
     def _answers(self) -> bool:
+        import httpx
+
         try:
             return httpx.get(f"{self.url}/health/ready", timeout=1).is_success
         except httpx.TransportError:

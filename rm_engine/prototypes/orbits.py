@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import combinations
 from typing import Final
 
@@ -64,7 +64,7 @@ class Operations:
     translations: Floats
     primitive: Floats
 
-    @property
+    @cached_property
     def n_centrings(self) -> int:
         """Primitive cells in the conventional one."""
         return round(1 / float(np.linalg.det(self.primitive)))

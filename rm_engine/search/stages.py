@@ -18,10 +18,7 @@ _MOLECULE_TIGHTNESS: Final = 0.1
 """Molecules are relaxed to this fraction of ``fmax``: at 0.01 many bonds are still 0.2 Å off."""
 
 _FIRST_ATOMS: Final = 512
-_MOST_ATOMS: Final = 2048
-"""Atoms of the groups that are relaxed together: the first is small, so that results come early, the last is as large
-as keeps a batch within some hundred megabytes.
-"""
+"""Atoms of the first starts that are relaxed together; few, so that results come early."""
 
 _SETTLING: Final = RelaxationConfig(fmax=0.05, max_steps=100, cell="fixed_volume")
 """First stage for crystals (the paper's protocol): atoms find their places before the cell may change its volume."""
@@ -31,8 +28,8 @@ SampleStart = tuple[int, Start]
 
 
 def split_starts(starts: Iterable[SampleStart]) -> Iterator[list[SampleStart]]:
-    """Starts in groups that are relaxed together, each up to twice as large as the one before; a start is drawn when
-    its group is asked for.
+    """Starts in groups that are relaxed together, each twice as large as the one before, which soon fills any device; a
+    start is drawn when its group is asked for.
     """
     group: list[SampleStart] = []
     n_atoms, limit = 0, _FIRST_ATOMS
@@ -40,7 +37,7 @@ def split_starts(starts: Iterable[SampleStart]) -> Iterator[list[SampleStart]]:
         size = len(start[1].atoms)
         if group and n_atoms + size > limit:
             yield group
-            group, n_atoms, limit = [], 0, min(2 * limit, _MOST_ATOMS)
+            group, n_atoms, limit = [], 0, 2 * limit
         group.append(start)
         n_atoms += size
     if group:

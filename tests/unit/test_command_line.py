@@ -51,7 +51,7 @@ def fail(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *a
 def test_help_loads_none_of_the_heavy_packages() -> None:
     code = (
         "import sys; from rmatch.main import app; app(['--help'], standalone_mode=False);"
-        "print(sorted({'torch', 'celery', 'sqlalchemy', 'fastapi', 'pymatgen', 'ase'} & sys.modules.keys()))"
+        "print(sorted({'torch', 'celery', 'sqlalchemy', 'fastapi', 'pymatgen', 'ase', 'httpx'} & sys.modules.keys()))"
     )
     shown = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, env=clean_environment(), check=True
