@@ -43,7 +43,7 @@ struct mean_cell {
 struct search {
   struct species species;
   struct tolerances tolerances;
-  double *f1, *g1, *g2, *x, *y, *z, *far, *cost;
+  double *f1, *g1, *g2, *columns, *x, *y, *z, *cost;
   const double *f2;
   int origin;
   int *partner;
@@ -98,36 +98,45 @@ static int find_mean(const double first[9], const double second[9], const struct
   return 1;
 }
 
-/* Squared lengths (n, filled up to whole vectors) of the shortest images of vectors. */
-static void find_images(const struct mean_cell *mean, const double *x, const double *y, const double *z, int n,
-                        double *cost) {
+static inline pack round_each(pack x) {
+  const double magic = 6755399441055744.0; /* 1.5 * 2^52: adding it leaves the nearest integer */
+  return (x + magic) - magic;
+}
+
+static inline mask is_far(pack x, double near) { return larger(x, -x) > near; }
+
+/* From differences of fractional coordinates (n, filled up to whole packs) to Cartesian ones, wrapped, and the squared
+   length of their shortest images; FORBIDDEN where coordinates are not near. */
+static void find_images(const struct mean_cell *mean, double *x, double *y, double *z, int n, double *cost) {
+  const double *c = mean->cell, *near = mean->near_reduced;
+  const pack forbidden = FORBIDDEN + (pack){0};
   for (int p = 0; p < n; p += LANES) {
-    pack u = *(const pack *)(x + p), v = *(const pack *)(y + p), w = *(const pack *)(z + p);
-    pack square = u * u + v * v + w * w, gain = {0}; /* |v -+ image|^2 = |v|^2 - (2 |v image| - image^2) */
+    pack f = *(pack *)(x + p), g = *(pack *)(y + p), h = *(pack *)(z + p);
+    f -= round_each(f), g -= round_each(g), h -= round_each(h);
+    mask far = is_far(f, near[0]) | is_far(g, near[1]) | is_far(h, near[2]);
+    pack u = f * c[0] + g * c[3] + h * c[6], v = f * c[1] + g * c[4] + h * c[7], w = f * c[2] + g * c[5] + h * c[8];
+    pack gain = {0}; /* |v -+ image|^2 = |v|^2 - (2 |v image| - image^2) */
     for (int m = 0; m < N_PAIRS; m++) {
       const double *image = mean->images[m];
       pack along = 2 * (u * image[0] + v * image[1] + w * image[2]);
       gain = larger(larger(along, -along) - mean->squares[m], gain);
     }
-    *(pack *)(cost + p) = square - gain;
+    *(pack *)(x + p) = u, *(pack *)(y + p) = v, *(pack *)(z + p) = w;
+    *(pack *)(cost + p) = u * u + v * v + w * w - gain + (pack)(far & (mask)forbidden);
   }
 }
 
-/* Squared distances of all pairs (size, size) of an element that begins at `first`; FORBIDDEN where coordinates are not
-   near. */
+/* Squared distances of all pairs (size, size) of an element that begins at `first`. */
 static void find_costs(struct search *s, const struct mean_cell *mean, const double shift[3], int first, int size) {
-  const double *c = mean->cell, *near = mean->near_reduced;
-  double *x = s->x, *y = s->y, *z = s->z, *far = s->far;
-  for (int i = 0, p = 0; i < size; i++)
-    for (int j = 0; j < size; j++, p++) {
-      const double *g1 = s->g1 + 3 * (first + j), *g2 = s->g2 + 3 * (first + i);
-      double u = g1[0] - g2[0] - shift[0], v = g1[1] - g2[1] - shift[1], w = g1[2] - g2[2] - shift[2];
-      u -= nearbyint(u), v -= nearbyint(v), w -= nearbyint(w);
-      far[p] = (fabs(u) > near[0]) | (fabs(v) > near[1]) | (fabs(w) > near[2]) ? FORBIDDEN : 0;
-      x[p] = u * c[0] + v * c[3] + w * c[6], y[p] = u * c[1] + v * c[4] + w * c[7], z[p] = u * c[2] + v * c[5] + w * c[8];
+  double *const out[3] = {s->x, s->y, s->z};
+  for (int k = 0; k < 3; k++) {
+    const double *restrict g1 = s->columns + k * s->species.n + first;
+    for (int i = 0; i < size; i++) {
+      double *restrict row = out[k] + i * size, from = s->g2[3 * (first + i) + k] + shift[k];
+      for (int j = 0; j < size; j++) row[j] = g1[j] - from;
     }
-  find_images(mean, x, y, z, size * size, s->cost);
-  for (int p = 0; p < size * size; p++) s->cost[p] += far[p];
+  }
+  find_images(mean, s->x, s->y, s->z, size * size, s->cost);
 }
 
 /* The shortest image of a vector, in place. */
@@ -198,6 +207,7 @@ static void try_basis(struct search *s, const struct lattice_vector *const basis
   for (int turn = 0; turn < 2 && !is_over(s); turn++) {
     transform(frac1, inverse, s->species.n, s->f1);
     transform(s->f1, mean.inverse, s->species.n, s->g1);
+    for (int i = 0; i < 3 * s->species.n; i++) s->columns[i % 3 * s->species.n + i / 3] = s->g1[i];
     try_origins(s, &mean);
     for (int k = 0; k < 9; k++) inverse[k] = -inverse[k];
   }
@@ -250,11 +260,11 @@ static void try_bases(struct search *s, const struct lattice_vector *vectors, in
 /* Memory of a search in one piece. */
 static void *allocate(struct search *s, int n) {
   size_t atoms = 3 * (size_t)n, pairs = (size_t)n * n + LANES, lines = (size_t)n + 1;
-  double *next = malloc((4 * atoms + 5 * pairs + 3 * lines) * sizeof(double) + 3 * lines * sizeof(int) + lines), *all = next;
+  double *next = malloc((5 * atoms + 4 * pairs + 3 * lines) * sizeof(double) + 3 * lines * sizeof(int) + lines), *all = next;
   if (!all) return NULL;
-  double **parts[] = {&s->g1, &s->g2, &s->x, &s->y, &s->z, &s->far, &s->cost, &s->assignment.u, &s->assignment.v,
+  double **parts[] = {&s->g1, &s->g2, &s->columns, &s->x, &s->y, &s->z, &s->cost, &s->assignment.u, &s->assignment.v,
                       &s->assignment.least};
-  size_t sizes[] = {atoms, atoms, pairs, pairs, pairs, pairs, pairs, lines, lines, lines};
+  size_t sizes[] = {atoms, atoms, atoms, pairs, pairs, pairs, pairs, lines, lines, lines};
   s->f1 = next, next += 2 * atoms;
   for (int k = 0; k < 10; k++) *parts[k] = next, next += sizes[k];
   s->assignment.way = (int *)next, s->assignment.row_of = s->assignment.way + lines;
