@@ -25,6 +25,8 @@ COPY pyproject.toml README.md requirements.lock ./
 RUN pip install ${TORCH_INDEX_URL:+--index-url "$TORCH_INDEX_URL"} "$(grep '^torch==' requirements.lock)"
 RUN grep -E '^(safetensors|scipy|spglib|moyopy|matplotlib|rdkit|posebusters)==' requirements.lock > requirements-engine.lock \
  && pip install -r requirements-engine.lock
+# The engine's kernel is compiled on the machine that runs it, for its processor.
+RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
 COPY . .
 RUN pip install --no-deps .
 USER rmatch
