@@ -33,7 +33,7 @@ _NEVER = 1e-9
 def run(
     sizes: Sequence[int] = _SIZES, n_atoms: int = 800, n_steps: int = 40, n_rounds: int = 5, n_in_memory: int = 32
 ) -> Iterator[Row]:
-    """Make the same number of relaxation steps with cells of every size, in turn; then look at the memory, in a new process.
+    """Make the same number of relaxation steps with cells of every size, in turn; then look at the memory.
 
     Args:
         sizes: atoms per cell, even numbers.
