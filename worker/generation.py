@@ -37,17 +37,16 @@ def generate_chunk(
 
 
 def make_records(
-    result: search.GenerationResult, fingerprint: str, references: Iterable[Reference], check: Callable[[], None]
+    result: search.GenerationResult, fingerprint: str, matcher: Matcher[str], check: Callable[[], None]
 ) -> tuple[list[GeneratedRecord], list[FailedSample]]:
     """What is stored of a chunk: each of its samples in one of the two lists, with the references that it matches.
 
     Args:
         result: what was generated.
         fingerprint: that of the model which generated it.
-        references: known structures to compare with.
+        matcher: finds the known structures that they match.
         check: called before each structure, which may take a while to examine; what it raises ends the work.
     """
-    matcher = Matcher((reference.id, from_json(reference.atoms)) for reference in references)
     records = []
     for structure in result.structures:
         check()

@@ -8,6 +8,7 @@ from typing import Final
 
 import structlog
 
+from rm_engine.analysis import Matcher
 from rm_engine.errors import RMEngineError
 from service.domain import ChunkKind, Claim, StoreUnavailableError
 from service.jobs import (
@@ -17,7 +18,6 @@ from service.jobs import (
     load_hull_systems,
     load_job_structures,
     load_prototypes,
-    load_references,
     record_analysis,
     record_generated,
     release_chunk,
@@ -29,6 +29,7 @@ from worker.analysis import find_originals, measure_hulls
 from worker.generation import generate_chunk, make_records
 from worker.lease import Heartbeat, LeaseLostError, StopRequestedError, is_stopping
 from worker.models import LoadedModel, ModelCache
+from worker.references import KnownStructures
 
 MAX_ATTEMPTS: Final = 3
 """After so many attempts an unexpected error is taken for a property of the chunk, and fails its job."""
@@ -42,6 +43,7 @@ class ChunkRunner:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._store = Store(settings.resolved_database_url)
+        self._known = KnownStructures(self._store)
         self._queue = ChunkQueue(settings)
         self._models = ModelCache(settings)
         self._name = f"{socket.gethostname()}:{getpid()}"
@@ -107,8 +109,8 @@ class ChunkRunner:
     def _generate(self, claim: Claim, loaded: LoadedModel, heartbeat: Heartbeat) -> bool:
         prototypes = load_prototypes(self._store, claim) if claim.spec.start_mix.references > 0 else []
         result = generate_chunk(claim, loaded.model, prototypes, heartbeat.beat)
-        references = load_references(self._store, {claim.spec.formula.reduced}) if claim.spec.match else []
-        records, failures = make_records(result, loaded.fingerprint, references, heartbeat.check)
+        matcher = self._known.find_matcher(claim.spec.formula.reduced) if claim.spec.match else Matcher([])
+        records, failures = make_records(result, loaded.fingerprint, matcher, heartbeat.check)
         return record_generated(self._store, claim, records, failures)
 
     def _analyse(self, claim: Claim, loaded: LoadedModel, heartbeat: Heartbeat) -> bool:

@@ -128,16 +128,16 @@ class Molecule(Comparable):
 
     def find_rms(self, others: Sequence[Self]) -> NDArray[np.float64]:
         """Root mean square differences of the distances, Å."""
-        rms = np.array([self._measure(other) for other in others])
+        rms = self._measure(others)
         return np.where(rms <= _KNOWN_MOLECULE, rms, np.inf)
 
     def is_copy_of(self, other: Self) -> bool:
         """Whether the distances agree within a tight tolerance."""
-        return self._measure(other) <= _COPY_MOLECULE
+        return bool(self._measure([other])[0] <= _COPY_MOLECULE)
 
-    def _measure(self, other: Self) -> float:
-        difference = self.distances - other.distances
-        return math.sqrt(difference @ difference / max(1, len(difference)))
+    def _measure(self, others: Sequence[Self]) -> NDArray[np.float64]:
+        differences = np.stack([other.distances for other in others]) - self.distances
+        return np.asarray(np.linalg.norm(differences, axis=1) / math.sqrt(max(1, len(self.distances))))
 
     def find_neighbors(self, cutoff: float) -> Neighbors:
         """The pairs of the molecule, each in both directions."""

@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Self
 
 from rm_engine.spec import Formula
 from rm_engine.units import SYMBOLS
@@ -26,6 +27,13 @@ class Reference:
     name: str
     atoms: AtomsJson
     source: str = ""
+
+    @classmethod
+    def stored(cls, *, id: str, name: str, atoms: AtomsJson, source: str) -> Self:  # noqa: A002  # as the column
+        """One from the database, whose ``id`` was found when it was added."""
+        reference = cls(name=name, atoms=atoms, source=source)
+        vars(reference)["id"] = id
+        return reference
 
     @cached_property
     def formula(self) -> Formula:

@@ -2,7 +2,13 @@
 
 from service.jobs.announcement import announce_due_chunks, list_due_chunks, mark_announced
 from service.jobs.lease import claim_chunk, fail_chunk, release_chunk, renew_lease
-from service.jobs.references import add_references, load_prototypes, load_references, seed_known_crystals
+from service.jobs.references import (
+    add_references,
+    count_references,
+    load_prototypes,
+    load_references,
+    seed_known_crystals,
+)
 from service.jobs.results import load_hull_systems, load_job_structures, record_analysis, record_generated
 from service.jobs.submission import ChunkLimits, cancel_job, submit_job
 
@@ -12,6 +18,7 @@ __all__ = [
     "announce_due_chunks",
     "cancel_job",
     "claim_chunk",
+    "count_references",
     "fail_chunk",
     "list_due_chunks",
     "load_hull_systems",

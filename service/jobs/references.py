@@ -29,6 +29,12 @@ def load_references(store: Store, reduced_formulas: Collection[str]) -> list[Ref
         return tx.references.of_formulas(reduced_formulas)
 
 
+def count_references(store: Store, reduced_formula: str) -> int:
+    """Number of known structures of a reduced formula: they are only ever added, so the same number means the same."""
+    with store.reading() as tx:
+        return tx.references.count(reduced_formula)
+
+
 def load_prototypes(store: Store, claim: Claim) -> list[Reference]:
     """The known crystals into which the elements of a job's samples can be put, at most :data:`MAX_PROTOTYPES`.
 

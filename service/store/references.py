@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from service.domain import Reference
 from service.store.engine import read_clock
@@ -32,11 +32,16 @@ class ReferenceRepository:
         """The references of these reduced formulas."""
         columns = references.c
         query = (
-            select(columns.name, columns.atoms, columns.source)
+            select(columns.id, columns.name, columns.atoms, columns.source)
             .where(columns.reduced_formula.in_(reduced_formulas))
             .order_by(columns.id)
         )
-        return [Reference(**row) for row in self.connection.execute(query).mappings()]
+        return [Reference.stored(**row) for row in self.connection.execute(query).mappings()]
+
+    def count(self, reduced_formula: str) -> int:
+        """Number of references of a reduced formula."""
+        query = select(func.count()).select_from(references).where(references.c.reduced_formula == reduced_formula)
+        return self.connection.scalar(query) or 0
 
     def prototypes(
         self, anonymous_formula: str, sizes: Collection[int], known_before: datetime, limit: int
@@ -52,13 +57,13 @@ class ReferenceRepository:
         columns = references.c
         is_crystal = (columns.atoms["periodic", axis].as_boolean() for axis in range(3))
         query = (
-            select(columns.name, columns.atoms, columns.source)
+            select(columns.id, columns.name, columns.atoms, columns.source)
             .where(columns.anonymous_formula == anonymous_formula, columns.n_atoms.in_(sizes))
             .where(columns.created_at < known_before, *is_crystal)
             .order_by(columns.id)
             .limit(limit)
         )
-        return [Reference(**row) for row in self.connection.execute(query).mappings()]
+        return [Reference.stored(**row) for row in self.connection.execute(query).mappings()]
 
     def titles(self, names: Collection[str]) -> set[tuple[str, str]]:
         """(name, source) of the references of these names."""
