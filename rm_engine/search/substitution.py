@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import gcd, prod
-from typing import Final
+from math import gcd
+from typing import Final, NamedTuple
 
+import numpy as np
 from ase import Atoms
+from numpy.typing import NDArray
 
 from rm_engine.prototypes import PrototypeTable, assign_elements, find_roles, find_symmetry, label_prototype
 from rm_engine.spec import Formula
@@ -38,39 +40,64 @@ class Substitution:
     likelihood: float
 
 
-def find_substitutions(
-    formula: Formula, references: Sequence[Reference], table: PrototypeTable
-) -> list[list[Substitution]]:
+class Candidate(NamedTuple):
+    """A known structure, and the likeliest way to put other elements in the place of its own."""
+
+    likelihood: float
+    key: str
+    atoms: Atoms
+    exchange: dict[int, int]
+
+
+def rank_references(formula: Formula, references: Sequence[Reference], table: PrototypeTable) -> list[Candidate]:
+    """The known structures of a formula's stoichiometry pattern whose elements are likeliest replaced by those of the
+    formula, the likeliest first; the same for all multiples of the formula.
+
+    Args:
+        formula: the elements and their ratio.
+        references: structures of another stoichiometry pattern are passed over.
+        table: says which elements take one another's place.
+    """
+    counts = {ATOMIC_NUMBERS[symbol]: count for symbol, count in formula.counts}
+    pattern, after = _pattern_of(counts), np.array(sorted(assign_elements(counts), reverse=True))
+    known = [
+        (roles, key, atoms)
+        for key, atoms in references
+        if atoms.pbc.all() and (roles := _find_roles(atoms.numbers, pattern)) is not None
+    ]
+    if not known:
+        return []
+    before = np.array([roles for roles, _, _ in known])
+    likelihoods = table.exchange_probabilities[before[:, None], after].prod(axis=2)
+    candidates = (
+        Candidate(float(row[best]), key, atoms, dict(zip(roles, after[best].tolist(), strict=True)))
+        for (roles, key, atoms), row, best in zip(known, likelihoods, likelihoods.argmax(axis=1), strict=True)
+    )
+    return sorted(candidates, key=lambda candidate: (-candidate.likelihood, candidate.key))[:_MAX_COMPARED]
+
+
+def find_substitutions(formula: Formula, candidates: Iterable[Candidate]) -> list[list[Substitution]]:
     """Known structures that can take a formula, in families of one prototype, the likeliest family and member first.
 
     Args:
         formula: contents of the primitive cell.
-        references: structures with another stoichiometry pattern, or number of atoms in the primitive cell, are passed
+        candidates: from :func:`rank_references`; those with another number of atoms in the primitive cell are passed
             over.
-        table: says which elements take one another's place.
     """
-    counts = {ATOMIC_NUMBERS[symbol]: count for symbol, count in formula.counts}
-    pattern, assignments = _pattern_of(counts), list(assign_elements(counts))
-    candidates = []
-    for key, atoms in references:
-        known = Counter(atoms.numbers.tolist())
-        if atoms.pbc.all() and _pattern_of(known) == pattern:
-            candidates.append((*_find_exchange(known, assignments, table), key, atoms))
-    candidates.sort(key=lambda candidate: (-candidate[0], candidate[2]))
     families: defaultdict[str, list[Substitution]] = defaultdict(list)
-    for likelihood, exchange, key, atoms in candidates[:_MAX_COMPARED]:
-        if len(atoms) % formula.n_atoms:
+    for candidate in candidates:
+        if len(candidate.atoms) % formula.n_atoms:
             continue  # its primitive cell has another number of atoms
         try:
-            symmetry = find_symmetry(atoms)
+            symmetry = find_symmetry(candidate.atoms)
         except ValueError:
             continue
         if len(symmetry.primitive) == formula.n_atoms:
             primitive = symmetry.primitive.copy()
             before = tuple(primitive.numbers.tolist())
-            primitive.numbers = [exchange[number] for number in before]
+            primitive.numbers = [candidate.exchange[number] for number in before]
             label = label_prototype(symmetry.space_group, find_roles(symmetry.orbits)[0])
-            families[label].append(Substitution(key, primitive, before, likelihood))
+            families[label].append(Substitution(candidate.key, primitive, before, candidate.likelihood))
     return sorted(families.values(), key=lambda family: -sum(member.likelihood for member in family))
 
 
@@ -80,14 +107,9 @@ def _pattern_of(counts: Mapping[int, int]) -> list[int]:
     return sorted(count // divisor for count in counts.values())
 
 
-def _find_exchange(
-    known: Mapping[int, int], assignments: Sequence[tuple[int, ...]], table: PrototypeTable
-) -> tuple[float, dict[int, int]]:
-    """The likelihood of the likeliest way to put other elements in the place of the known ones, and that way."""
-    roles = sorted(known, key=lambda number: (known[number], number))
-    probabilities = table.exchange_probabilities
-    likelihood, numbers = max(
-        (prod(probabilities[before, after] for before, after in zip(roles, numbers, strict=True)), numbers)
-        for numbers in assignments
-    )
-    return float(likelihood), dict(zip(roles, numbers, strict=True))
+def _find_roles(numbers: NDArray[np.int64], pattern: list[int]) -> list[int] | None:
+    """The elements in the order of the pattern, those of equal count by number; None where it is another pattern."""
+    counts = Counter(numbers.tolist())
+    if len(counts) != len(pattern) or _pattern_of(counts) != pattern:
+        return None
+    return sorted(counts, key=lambda number: (counts[number], number))
