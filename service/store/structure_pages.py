@@ -1,0 +1,173 @@
+"""Reading a page of structures: every filter and every order off an index, wherever in the list the page is.
+
+What decides here is what PostgreSQL does with a million rows. It takes filters and orders to be independent of one
+another. They are not: what is of one composition lies together in every order.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from sqlalchemy import (
+    ARRAY,
+    Column,
+    ColumnElement,
+    Connection,
+    RowMapping,
+    Select,
+    Text,
+    any_,
+    func,
+    literal,
+    select,
+    true,
+    tuple_,
+)
+from sqlalchemy.sql.base import ReadOnlyColumnCollection
+
+from rm_engine.spec.limits import MAX_SAMPLES
+from service.domain.ids import structure_id_of
+from service.domain.views import StructureOrder, StructureQuery
+from service.store.tables import IS_ON_HULL, ON_HULL, chemical_system_elements, structures
+
+ORDER_COLUMNS: Final[dict[StructureOrder, Column[Any]]] = {
+    StructureOrder.ENERGY: structures.c.ranking_energy,
+    StructureOrder.ENERGY_ABOVE_HULL: structures.c.energy_above_hull,
+    StructureOrder.CREATED: structures.c.id,
+}
+
+_MAX_MERGED: Final = 200
+"""Most chemical systems of which the beginnings are merged; of more, the rows in order are tried one by one."""
+
+
+def read_page(connection: Connection, columns: Sequence[ColumnElement[Any]], query: StructureQuery) -> list[RowMapping]:
+    """The structures that a query asks for, in its order, and one more where there are more.
+
+    Args:
+        connection: the transaction.
+        columns: of the table of structures.
+        query: filters, order, the key of the page before.
+    """
+    rows: list[RowMapping] = []
+    systems = _find_systems(connection, query.elements)
+    for part in _parts(query):
+        n_missing = query.limit + 1 - len(rows)
+        found = select(*columns).where(*_conditions(query, systems, part, n_missing)).order_by(*_keys(query))
+        rows += connection.execute(found.limit(n_missing)).mappings()
+        if len(rows) > query.limit:
+            break
+    return rows
+
+
+def _find_systems(connection: Connection, elements: tuple[str, ...]) -> list[str] | Select[tuple[str]] | None:
+    """The chemical systems that have all these elements; None where none are asked for.
+
+    By name, as PostgreSQL knows of each how common it is, but not of a subquery. SQLite knows of neither.
+    """
+    if not elements:
+        return None
+    table = chemical_system_elements.c
+    query = select(table.chemsys).where(table.symbol.in_(elements)).group_by(table.chemsys)
+    query = query.having(func.count() == len(elements))
+    return query if connection.dialect.name == "sqlite" else list(connection.scalars(query))
+
+
+def _conditions(
+    query: StructureQuery, systems: list[str] | Select[tuple[str]] | None, part: list[ColumnElement[bool]], limit: int
+) -> list[ColumnElement[bool]]:
+    is_narrow = query.reduced_formula is not None or query.chemsys is not None
+    if not is_narrow and isinstance(systems, list) and len(systems) <= _MAX_MERGED:
+        return [structures.c.id.in_(_merge(systems, query, [*_filters(query, is_narrow=True), *part], limit))]
+    conditions = [*_filters(query, is_narrow=is_narrow), *part]
+    if isinstance(systems, list):
+        conditions.append(structures.c.chemsys == any_(literal(systems, ARRAY(Text))))
+    elif systems is not None:
+        conditions.append(structures.c.chemsys.in_(systems))
+    return conditions
+
+
+def _merge(
+    systems: list[str], query: StructureQuery, conditions: list[ColumnElement[bool]], limit: int
+) -> Select[tuple[str]]:
+    """Ids of the first ``limit`` structures of all systems together, from the first so many of each."""
+    names = func.unnest(literal(systems, ARRAY(Text))).table_valued("name").render_derived("systems")
+    columns = dict.fromkeys((structures.c.id, ORDER_COLUMNS[query.order]))
+    first = (
+        select(*columns).where(structures.c.chemsys == names.c.name, *conditions).order_by(*_keys(query)).limit(limit)
+    )
+    merged = first.correlate(names).lateral("first")
+    return select(merged.c.id).select_from(names).join(merged, true()).order_by(*_keys(query, merged.c)).limit(limit)
+
+
+def _filters(query: StructureQuery, *, is_narrow: bool) -> Iterator[ColumnElement[bool]]:
+    columns = structures.c
+    for column, value in (
+        (columns.reduced_formula, query.reduced_formula),
+        (columns.chemsys, query.chemsys),
+        (columns.model, query.model),
+        (columns.model_fingerprint, query.model_fingerprint),
+        (columns.start, query.start),
+        (columns.smiles, query.smiles),
+    ):
+        if value is not None:
+            yield column == value
+    for flag, wanted in (
+        (columns.converged, query.converged),
+        (columns.passes_checks, query.passes_checks),
+        (columns.is_matched, query.matched),
+        (columns.is_unique, query.unique),
+    ):
+        if wanted is not None:
+            yield from _is_flagged(flag, wanted, is_narrow=is_narrow)
+    if query.job is not None:
+        yield columns.id.between(structure_id_of(query.job, 0), structure_id_of(query.job, MAX_SAMPLES))
+    limit = query.energy_above_hull_max
+    if limit is not None:
+        yield columns.energy_above_hull <= limit
+    if query.on_hull is not None:
+        yield (columns.energy_above_hull <= ON_HULL) if query.on_hull else (columns.energy_above_hull > ON_HULL)
+    if not is_narrow and (query.on_hull or (limit is not None and limit <= ON_HULL)):
+        yield from (IS_ON_HULL, columns.is_crystal)  # what the index of the hulls holds
+
+
+def _is_flagged(flag: Column[bool], wanted: bool, *, is_narrow: bool) -> Iterator[ColumnElement[bool]]:
+    """The flag, so that an index of the flagged serves it, but not where there is a narrower one.
+
+    PostgreSQL takes what lies in one chemical system to be spread evenly over the order of all. It lies together.
+    """
+    if is_narrow:
+        yield func.coalesce(flag, not wanted) == wanted
+        return
+    yield flag == wanted
+    if flag.nullable:
+        yield flag.is_not(None)  # PostgreSQL does not conclude it
+
+
+def _keys(
+    query: StructureQuery, columns: ReadOnlyColumnCollection[str, Any] = structures.c
+) -> list[ColumnElement[Any]]:
+    """What to sort by: the column of the order, then the id, as the indexes have them."""
+    keys = dict.fromkeys((columns[ORDER_COLUMNS[query.order].name], columns.id))
+    return [key.desc() if query.descending else key.asc() for key in keys]
+
+
+def _parts(query: StructureQuery) -> Iterator[list[ColumnElement[bool]]]:
+    """Conditions on the parts of a list, in its order, from the key of the page before: what has no value comes last.
+
+    Each part is a range of an index; one condition for both is none, and everything would be read and sorted.
+    """
+    column, identity = ORDER_COLUMNS[query.order], structures.c.id
+    is_later = operator.lt if query.descending else operator.gt
+    value, last_id = query.after or (None, None)
+    if column is identity:
+        yield [] if last_id is None else [is_later(identity, last_id)]
+        return
+    if value is not None:
+        yield [is_later(tuple_(column, identity), tuple_(literal(value), literal(last_id)))]
+    elif last_id is None:
+        yield [column.is_not(None)] if column.nullable else []
+    if column.nullable and query.on_hull is None and query.energy_above_hull_max is None:
+        begins_here = last_id is not None and value is None
+        yield [column.is_(None), is_later(identity, last_id)] if begins_here else [column.is_(None)]
