@@ -10,7 +10,7 @@ PYTEST_ARGS ?=
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test lint test-slow bench bench-csp15 bench-csp-val bench-stay train-diamond train-mp20 lock clean
+.PHONY: help setup demo up test lint test-slow bench performance bench-csp15 bench-csp-val bench-stay train-diamond train-mp20 lock clean
 
 help:  ## Show what there is
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -42,8 +42,11 @@ test: lint  ## The gate: lint, then every test but the slow ones, with coverage
 test-slow: $(INSTALLED)  ## Campaigns of minutes: what the models find
 	$(BIN)/pytest -m slow --timeout=7200 $(PYTEST_ARGS)
 
-bench: $(INSTALLED)  ## Speed and size, as ratios within one run
-	$(BIN)/python -m benchmarks
+bench: $(INSTALLED)  ## Speed and size, each figure with its goal; NAMES="training cold" measures a part, DATA=folder trains on MP-20
+	$(BIN)/python -m benchmarks $(NAMES) $(if $(DATA),--data "$(DATA)")
+
+performance: $(INSTALLED)  ## Measure all of it and renew the table in docs/performance.md
+	$(BIN)/python -m benchmarks --markdown docs/performance.md $(if $(DATA),--data "$(DATA)")
 
 bench-csp15: $(INSTALLED)  ## Look for the 15 test compounds, 30 samples and three seeds; DATA=folder of the data sets
 	$(BIN)/rmatch benchmark csp15 --data "$(DATA)" --references "$(DATA)/mp20_train.extxyz.gz" --output runs/csp15

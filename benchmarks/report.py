@@ -68,7 +68,7 @@ class Row:
         if self.is_reached:
             return "reached"
         low, high = sorted((self.value, self.goal))
-        return f"MISSED by a factor of {high / low:.2f}" if low > 0 else "MISSED"
+        return f"MISSED by a factor of {high / low:.3g}" if low > 0 else "MISSED"
 
     @property
     def spread(self) -> str:
