@@ -105,8 +105,8 @@ class Crystal(Comparable):
     def _map_onto(
         self, others: Sequence[Self], tolerances: MappingTolerances, *, largest: bool = False
     ) -> NDArray[np.float64]:
-        cells = [other.primitive for other in others]
-        rows = [row for row, cell in enumerate(cells) if cell.shape == self.primitive.shape]
+        shape, cells = self.primitive.shape, [other.primitive for other in others]
+        rows = [row for row, cell in enumerate(cells) if cell.array.blocks == shape]
         distances = np.full(len(others), np.inf)
         distances[rows] = map_onto(self.primitive, [cells[row] for row in rows], tolerances, largest=largest)
         return distances

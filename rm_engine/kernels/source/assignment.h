@@ -11,19 +11,23 @@
 struct assignment {
   double *u, *v, *least;
   int *way, *row_of, *partner; /* partner: column of each row */
-  char *used;
+  char *used, *is_free;
 };
 
-/* Whether the nearest columns of all rows differ: then they are the answer. */
+/* Give each row the column nearest to it, where that is still free; 0 where a row has none at all. */
 static int assign_nearest(struct assignment *a, const double *cost, int n) {
-  for (int j = 0; j < n; j++) a->used[j] = 0;
-  for (int i = 0; i < n; i++, cost += n) {
+  for (int j = 0; j <= n; j++) a->v[j] = 0, a->row_of[j] = 0;
+  for (int i = 1; i <= n; i++, cost += n) {
     int best = 0;
-    for (int j = 1; j < n; j++)
-      if (cost[j] < cost[best]) best = j;
-    if (cost[best] >= FORBIDDEN || a->used[best]) return 0;
-    a->used[best] = 1;
-    a->partner[i] = best;
+    double least = cost[0];
+    for (int j = 1; j < n; j++) {
+      int is_less = cost[j] < least;
+      best = is_less ? j : best, least = is_less ? cost[j] : least;
+    }
+    if (least >= FORBIDDEN) return 0;
+    a->u[i] = least;
+    a->is_free[i] = a->row_of[best + 1] != 0;
+    if (!a->is_free[i]) a->row_of[best + 1] = i;
   }
   return 1;
 }
@@ -31,11 +35,11 @@ static int assign_nearest(struct assignment *a, const double *cost, int n) {
 /* Partners of least total cost (n, n), by shortest augmenting paths (Jonker and Volgenant, DOI 10.1007/BF02278710);
    rows and columns count from 1 inside. 0 where every choice has a forbidden pair. */
 static int assign(struct assignment *a, const double *cost, int n) {
-  if (assign_nearest(a, cost, n)) return 1;
   double *u = a->u, *v = a->v, *least = a->least;
   int *way = a->way, *row_of = a->row_of;
-  for (int j = 0; j <= n; j++) u[j] = v[j] = 0, row_of[j] = 0;
+  if (!assign_nearest(a, cost, n)) return 0;
   for (int i = 1; i <= n; i++) {
+    if (!a->is_free[i]) continue;
     int column = 0;
     row_of[0] = i;
     for (int j = 0; j <= n; j++) least[j] = INFINITY, a->used[j] = 0;

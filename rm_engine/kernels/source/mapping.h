@@ -11,7 +11,7 @@
 #include "lattice.h"
 #include "species.h"
 
-#define N_PAIRS 13  /* of images, one of each opposite pair */
+#define N_PAIRS 13  /* of opposite images */
 #define EXACT 1e-5  /* a mapping as good as that is not improved upon */
 #define LANES 8
 #define PI 3.14159265358979323846
@@ -29,8 +29,13 @@ struct tolerances {
   int largest; /* measure by the largest displacement, and take the first mapping within `site` */
 };
 
+struct parameters {
+  double lengths[3], angles[3]; /* angles between second and third, third and first, first and second vector */
+};
+
 struct mean_cell {
   double cell[9]; /* LLL-reduced, as images are fewest there */
+  int n_images; /* those that may be nearer, one of each opposite pair */
   double images[N_PAIRS][3], squares[N_PAIRS];
   double scale;         /* 1 / (volume per atom)^(1/3) */
   double near[3];       /* how far fractional coordinates may differ */
@@ -58,12 +63,13 @@ static double angle_of(const double *a, const double *b) {
   return acos(x > 1 ? 1 : x < -1 ? -1 : x);
 }
 
-/* Lengths, and angles between second and third, third and first, first and second vector. */
-static void measure_cell(const double cell[9], double lengths[3], double angles[3]) {
+static struct parameters measure_cell(const double cell[9]) {
+  struct parameters p;
   for (int k = 0; k < 3; k++) {
-    lengths[k] = sqrt(inner(cell + 3 * k, cell + 3 * k, 3));
-    angles[k] = angle_of(cell + 3 * ((k + 1) % 3), cell + 3 * ((k + 2) % 3));
+    p.lengths[k] = sqrt(inner(cell + 3 * k, cell + 3 * k, 3));
+    p.angles[k] = angle_of(cell + 3 * ((k + 1) % 3), cell + 3 * ((k + 2) % 3));
   }
+  return p;
 }
 
 static void find_nearness(const double cell[9], double site, double scale, double out[3]) {
@@ -72,12 +78,29 @@ static void find_nearness(const double cell[9], double site, double scale, doubl
   for (int k = 0; k < 3; k++) out[k] = 2 * site / (height[k] * scale);
 }
 
+/* The images that can be nearer than a wrapped vector, whose coordinates are f, |f| <= near and 1/2: |v - image| < |v| takes
+   image^2 < 2 v image <= 2 sum |f| |cell vector . image|. */
+static void find_nearer_images(struct mean_cell *mean) {
+  mean->n_images = 0;
+  for (int m = 14; m < 27; m++) { /* of the 27 triples of -1, 0, 1 */
+    double *image = mean->images[mean->n_images], reach = 0;
+    for (int c = 0; c < 3; c++)
+      image[c] = (m / 9 - 1) * mean->cell[c] + (m / 3 % 3 - 1) * mean->cell[3 + c] + (m % 3 - 1) * mean->cell[6 + c];
+    for (int k = 0; k < 3; k++) reach += 2 * fmin(0.5, mean->near_reduced[k]) * fabs(inner(mean->cell + 3 * k, image, 3));
+    mean->squares[mean->n_images] = inner(image, image, 3);
+    mean->n_images += reach > mean->squares[mean->n_images];
+  }
+}
+
 /* The cell of mean lengths and angles; 0 where no cell has them. */
-static int find_mean(const double first[9], const double second[9], const struct search *s, struct mean_cell *mean) {
-  double l[3], a[3], lengths[3], angles[3];
-  measure_cell(first, l, a);
-  measure_cell(second, lengths, angles);
-  for (int k = 0; k < 3; k++) lengths[k] = (l[k] + lengths[k]) / 2, angles[k] = (a[k] + angles[k]) / 2;
+static int find_mean(const double cell1[9], const struct parameters *other, const struct search *s,
+                     struct mean_cell *mean) {
+  struct parameters own = measure_cell(cell1);
+  double lengths[3], angles[3];
+  for (int k = 0; k < 3; k++) {
+    lengths[k] = (own.lengths[k] + other->lengths[k]) / 2;
+    angles[k] = (own.angles[k] + other->angles[k]) / 2;
+  }
   double ca = cos(angles[0]), cb = cos(angles[1]), cg = cos(angles[2]), sg = sin(angles[2]);
   double y = (ca - cb * cg) / sg, z2 = 1 - cb * cb - y * y;
   if (!(z2 > 0)) return 0;
@@ -90,11 +113,7 @@ static int find_mean(const double first[9], const double second[9], const struct
   invert_integers(map, mean->inverse);
   find_nearness(cell, s->tolerances.site, mean->scale, mean->near_reduced);
   memcpy(mean->cell, cell, sizeof cell);
-  for (int m = 0; m < N_PAIRS; m++) { /* 14 to 26 of the 27 triples of -1, 0, 1 */
-    int i = (m + 14) / 9 - 1, j = (m + 14) / 3 % 3 - 1, k = (m + 14) % 3 - 1;
-    for (int c = 0; c < 3; c++) mean->images[m][c] = i * cell[c] + j * cell[3 + c] + k * cell[6 + c];
-    mean->squares[m] = inner(mean->images[m], mean->images[m], 3);
-  }
+  find_nearer_images(mean);
   return 1;
 }
 
@@ -116,7 +135,7 @@ static void find_images(const struct mean_cell *mean, double *x, double *y, doub
     mask far = is_far(f, near[0]) | is_far(g, near[1]) | is_far(h, near[2]);
     pack u = f * c[0] + g * c[3] + h * c[6], v = f * c[1] + g * c[4] + h * c[7], w = f * c[2] + g * c[5] + h * c[8];
     pack gain = {0}; /* |v -+ image|^2 = |v|^2 - (2 |v image| - image^2) */
-    for (int m = 0; m < N_PAIRS; m++) {
+    for (int m = 0; m < mean->n_images; m++) {
       const double *image = mean->images[m];
       pack along = 2 * (u * image[0] + v * image[1] + w * image[2]);
       gain = larger(larger(along, -along) - mean->squares[m], gain);
@@ -142,7 +161,7 @@ static void find_costs(struct search *s, const struct mean_cell *mean, const dou
 /* The shortest image of a vector, in place. */
 static void shorten(const struct mean_cell *mean, double v[3]) {
   double square = inner(v, v, 3), best = square, by[3] = {0};
-  for (int m = 0; m < N_PAIRS; m++) {
+  for (int m = 0; m < mean->n_images; m++) {
     double along = 2 * inner(v, mean->images[m], 3), other = square + mean->squares[m] - fabs(along);
     if (other >= best) continue;
     best = other;
@@ -193,7 +212,7 @@ static void try_origins(struct search *s, const struct mean_cell *mean) {
 
 /* A basis of the structure's lattice, and the same turned round, for which all but the signs is the same. */
 static void try_basis(struct search *s, const struct lattice_vector *const basis[3], const double *frac1,
-                      const double cell2[9]) {
+                      const struct parameters *cell2) {
   double cell1[9];
   int rows[9], inverse[9];
   struct mean_cell mean;
@@ -235,14 +254,14 @@ static int is_angle(const struct lattice_vector *a, const struct lattice_vector 
 /* Every basis of the structure's lattice with about the lengths and angles of the reference's cell. */
 static void try_bases(struct search *s, const struct lattice_vector *vectors, int n_vectors, const double *frac1,
                       const double cell2[9]) {
-  double lengths[3], angles[3], low[3], high[3], ratio = 1 + s->tolerances.length;
+  struct parameters p = measure_cell(cell2);
+  double low[3], high[3], ratio = 1 + s->tolerances.length;
   int first[3], stop[3];
   const struct lattice_vector *v[3];
-  measure_cell(cell2, lengths, angles);
   for (int k = 0; k < 3; k++) {
-    low[k] = cos_within(angles[k] + s->tolerances.angle), high[k] = cos_within(angles[k] - s->tolerances.angle);
-    for (first[k] = 0; first[k] < n_vectors && vectors[first[k]].length <= lengths[k] / ratio;) first[k]++;
-    for (stop[k] = first[k]; stop[k] < n_vectors && vectors[stop[k]].length < lengths[k] * ratio;) stop[k]++;
+    low[k] = cos_within(p.angles[k] + s->tolerances.angle), high[k] = cos_within(p.angles[k] - s->tolerances.angle);
+    for (first[k] = 0; first[k] < n_vectors && vectors[first[k]].length <= p.lengths[k] / ratio;) first[k]++;
+    for (stop[k] = first[k]; stop[k] < n_vectors && vectors[stop[k]].length < p.lengths[k] * ratio;) stop[k]++;
   }
   for (v[0] = vectors + first[0]; v[0] < vectors + stop[0]; v[0]++) {
     if (!is_first_of_pair(v[0]->index)) continue;
@@ -250,7 +269,7 @@ static void try_bases(struct search *s, const struct lattice_vector *vectors, in
       if (!is_angle(v[0], v[1], low[2], high[2])) continue;
       for (v[2] = vectors + first[2]; v[2] < vectors + stop[2]; v[2]++)
         if (is_angle(v[0], v[2], low[1], high[1]) && is_angle(v[1], v[2], low[0], high[0]) && is_basis(v)) {
-          try_basis(s, v, frac1, cell2);
+          try_basis(s, v, frac1, &p);
           if (is_over(s)) return;
         }
     }
@@ -260,7 +279,7 @@ static void try_bases(struct search *s, const struct lattice_vector *vectors, in
 /* Memory of a search in one piece. */
 static void *allocate(struct search *s, int n) {
   size_t atoms = 3 * (size_t)n, pairs = (size_t)n * n + LANES, lines = (size_t)n + 1;
-  double *next = malloc((5 * atoms + 4 * pairs + 3 * lines) * sizeof(double) + 3 * lines * sizeof(int) + lines), *all = next;
+  double *next = malloc((5 * atoms + 4 * pairs + 3 * lines) * sizeof(double) + 3 * lines * sizeof(int) + 2 * lines), *all = next;
   if (!all) return NULL;
   double **parts[] = {&s->g1, &s->g2, &s->columns, &s->x, &s->y, &s->z, &s->cost, &s->assignment.u, &s->assignment.v,
                       &s->assignment.least};
@@ -269,7 +288,7 @@ static void *allocate(struct search *s, int n) {
   for (int k = 0; k < 10; k++) *parts[k] = next, next += sizes[k];
   s->assignment.way = (int *)next, s->assignment.row_of = s->assignment.way + lines;
   s->assignment.partner = s->assignment.row_of + lines;
-  s->assignment.used = (char *)(s->assignment.partner + lines);
+  s->assignment.used = (char *)(s->assignment.partner + lines), s->assignment.is_free = s->assignment.used + lines;
   return all;
 }
 
