@@ -22,6 +22,7 @@ BENCHMARKS: Final = (
     "training",
     "cold",
     "scaling",
+    "gpu",
     "worker",
     "store",
     "footprint",

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from benchmarks import cores, evaluation, relaxation, scaling, shares, throughput, training
+from benchmarks import cores, evaluation, gpu, relaxation, scaling, shares, throughput, training
 from benchmarks.__main__ import main
 from benchmarks.plain import respond_plainly
 from benchmarks.report import BEGIN, END, Environment, Row, replace_figures, to_markdown
@@ -54,6 +54,20 @@ def test_runs_at_tiny_sizes(rows: object, with_goals: int) -> None:
         assert math.isfinite(row.value)
         assert row.note
         assert all(math.isfinite(sample) for sample in row.samples)
+
+
+def test_a_device_is_measured_where_there_is_one() -> None:
+    measured = list(gpu.run(n_structures=4, n_rounds=1, max_steps=2, device="cpu"))
+    assert [row.unit for row in measured] == ["structures/s", "%"]
+    assert all(row.value > 0 for row in measured)
+    assert torch.cuda.is_available() or not list(gpu.run())
+
+
+def test_traffic_is_what_operations_read_and_write() -> None:
+    a, b = torch.ones(1000), torch.ones(10, 100)
+    with gpu.TrafficCounter() as traffic:
+        a + b.flatten()
+    assert traffic.n_bytes == 3 * 4000
 
 
 def test_shares_are_shares() -> None:
