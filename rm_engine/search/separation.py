@@ -62,7 +62,8 @@ def closest_contact(atoms: Atoms, least: Distances) -> float:
         atoms: with positions inside the cell, if there is one.
         least: (n_atoms, n_atoms) least distances, Å.
     """
-    points = lattice_points(atoms.cell.complete().array, tuple(atoms.pbc.tolist()), float(least.max()))
+    cell = atoms.cell if atoms.pbc.all() else atoms.cell.complete()
+    points = lattice_points(cell.array, tuple(atoms.pbc.tolist()), float(least.max()))
     lengths2 = (points**2).sum(axis=1)
     first, second = _pairs(len(atoms))
     vectors = atoms.positions[second] - atoms.positions[first]
