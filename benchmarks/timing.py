@@ -44,16 +44,22 @@ def take_turns(
 
 
 @contextmanager
-def clock_around(owner: Any, name: str) -> Iterator[Callable[[], float]]:  # noqa: ANN401  # a module or an object
-    """Replace a function of a module or object by one that counts its CPU seconds; gives those counted so far."""
+def clock_around(
+    owner: Any,  # noqa: ANN401  # a module or an object
+    name: str,
+    clock: Callable[[], float] = time.process_time,
+) -> Iterator[Callable[[], float]]:
+    """Replace a function of a module or object by one that counts its seconds, of CPU or by another clock; gives those
+    counted so far.
+    """
     original, spent = getattr(owner, name), [0.0]
 
     def timed(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401  # whatever the function takes and gives
-        begin = time.process_time()
+        begin = clock()
         try:
             return original(*arguments, **options)
         finally:
-            spent[0] += time.process_time() - begin
+            spent[0] += clock() - begin
 
     with patch.object(owner, name, timed):
         yield lambda: spent[0]
