@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from rm_engine.kernels import Ending, RelaxationConstants, RelaxationStruct
 from rm_engine.potential import CompiledPotential
 from rm_engine.relax.config import RelaxationConfig
-from rm_engine.relax.guard import TOO_LARGE
+from rm_engine.relax.guard import THIN, TOO_LARGE
 from rm_engine.relax.outcome import OnDone, OnProgress, Outcome, RelaxationResult
-from rm_engine.relax.state import REDUCTION_INTERVAL, THIN
+from rm_engine.relax.state import REDUCTION_INTERVAL
 from rm_engine.structure import StructureBatch, reduce_cell
 
 _SLICE: Final = 200

@@ -69,7 +69,7 @@ class Flight:
                 return False
             self._step()
         except (MemoryError, RuntimeError, RMEngineError) as error:
-            if not is_out_of_memory(error):
+            if self._budget == 0 or not is_out_of_memory(error):
                 raise
         else:
             return True
@@ -117,8 +117,11 @@ class Flight:
 
     def _look_at(self, due: Tensor) -> None:
         """Renew the neighbours of structures that have changed; set aside those that cannot have any."""
-        state = self._state = self._state.with_reduced_cells(due)
-        codes = torch.where(due, check_geometry(state, self._config.guard), 0)
+        codes, skewed = check_geometry(self._state, self._config.guard)
+        if bool((due & skewed).any()):
+            self._state = self._state.with_reduced_cells(due & skewed)
+            codes, _ = check_geometry(self._state, self._config.guard)
+        state, codes = self._state, torch.where(due, codes, 0)
         wrong = codes > 0
         if bool(wrong.any()):
             self._part(wrong, state, state, codes, torch.full_like(state.time_steps, torch.nan), wrong & ~wrong)
@@ -158,14 +161,16 @@ class Flight:
 
     def _make_room(self) -> None:
         """Put all structures back and let half as many fly at a time; one that was alone will never fit."""
-        state = self._state
+        state, device = self._state, self._state.origin.device
         self._land()
-        if state.n_structures > 1:
-            self._budget = self._waiting.count_bytes(state) // 2
-            self._waiting.put_back(state)
-        else:
+        if state.n_structures == 1:
             nothing = torch.full_like(state.time_steps, torch.nan)
             self._record(state, torch.full_like(state.n_steps, TOO_LARGE), nothing, nothing > 0)
             self._budget = self._whole_budget
-        if state.origin.is_cuda:
+        elif state.n_structures:
+            self._budget = self._waiting.count_bytes(state) // 2
+            self._waiting.put_back(state)
+        else:
+            self._budget //= 2
+        if device.type == "cuda":
             torch.cuda.empty_cache()

@@ -24,6 +24,11 @@ REASONS: Final = (
 
 TOO_LARGE: Final = REASONS.index("it does not fit into the memory")
 
+THIN: Final = 0.5
+"""A cell whose least height is below this fraction of the cube root of its volume may be skewed."""
+
+_CLEARLY: Final = 1.2
+
 
 @dataclass(frozen=True)
 class GuardConfig:
@@ -50,16 +55,31 @@ def is_out_of_bounds(state: RelaxationState, config: GuardConfig) -> Tensor:
     return ~inside & state.reference.is_crystal
 
 
-def check_geometry(state: RelaxationState, config: GuardConfig) -> Tensor:
-    """(n_structures,) code into ``REASONS``, 0 where a neighbour list can be built."""
-    structures, ratio = state.structures, state.determinants.abs()
-    is_flat = (cell_heights(structures.cells) < config.smallest_height).any(dim=1)
-    code = torch.where(is_flat, 5, 0)
+def check_geometry(state: RelaxationState, config: GuardConfig) -> tuple[Tensor, Tensor]:
+    """What is to be known of structures before their neighbours are looked for.
+
+    Returns:
+        (n_structures,) code into ``REASONS``, 0 where a neighbour list can be built, and (n_structures,) bool, whether
+        a crystal's cell is skewed: its atoms then see many images of each other.
+    """
+    structures = state.structures
+    heights, volumes = cell_heights(structures.cells).amin(dim=1), structures.volumes
+    code = torch.where(heights < config.smallest_height, 5, 0)
+    ratio = state.determinants.abs()
     code = torch.where(ratio > config.largest_volume_ratio, 4, code)
     code = torch.where(ratio < config.smallest_volume_ratio, 3, code)
     code = torch.where(structures.is_crystal, code, 0)
-    finite = torch.isfinite(structures.sum_over_atoms(structures.positions).sum(dim=1) + structures.volumes)
-    return torch.where(finite, code, 1)
+    is_finite = torch.isfinite(structures.sum_over_atoms(structures.positions).sum(dim=1) + volumes)
+    is_thin = structures.is_crystal & (heights < THIN * volumes ** (1 / 3))
+    return torch.where(is_finite, code, 1), is_thin & _has_long_vectors(structures.cells)
+
+
+def _has_long_vectors(cells: Tensor) -> Tensor:
+    """(n_structures,) bool, whether adding one cell vector to another, or taking it off, makes it clearly shorter."""
+    products = cells @ cells.transpose(1, 2)
+    squares = products.diagonal(dim1=1, dim2=2)
+    between = products - torch.diag_embed(squares)
+    return (2 * between.abs() > _CLEARLY * squares[:, :, None]).flatten(1).any(dim=1)
 
 
 def check_forces(energies: Tensor, largest_forces: Tensor, config: GuardConfig) -> Tensor:

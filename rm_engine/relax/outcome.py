@@ -63,8 +63,8 @@ class Outcome:
         cells: Tensor,
         n_steps: Tensor,
         codes: Tensor,
-        energies: Tensor | None = None,
-        converged: Tensor | None = None,
+        energies: Tensor,
+        converged: Tensor,
     ) -> None:
         """Take down structures that leave.
 
@@ -74,8 +74,8 @@ class Outcome:
             cells: (n_gone, 3, 3).
             n_steps: (n_gone,).
             codes: (n_gone,) into ``REASONS``.
-            energies: (n_gone,); None where they are set aside before they were evaluated.
-            converged: (n_gone,) bool; None likewise.
+            energies: (n_gone,); NaN where there is none.
+            converged: (n_gone,) bool.
         """
         sizes = self._batch.sizes[rows]
         shift = torch.repeat_interleave(self._ends[rows] - torch.cumsum(sizes, 0), sizes)
@@ -83,9 +83,8 @@ class Outcome:
         self._cells[rows] = cells.to(self._cells)
         self._n_steps[rows] = n_steps
         self._codes[rows] = codes
-        if energies is not None and converged is not None:
-            self._energies[rows] = energies.to(self._energies)
-            self._converged[rows] = converged
+        self._energies[rows] = energies.to(self._energies)
+        self._converged[rows] = converged
         self.n_done += len(rows)
         self._untold.append(rows)
 

@@ -65,7 +65,7 @@ class SkinnedNeighbors:
         positions, inverses = self.positions.clone(), self.inverses.clone()
         positions[rows] = state.reference_positions[rows]
         inverses[due] = torch.linalg.inv(state.deformations[due])
-        return replace(self, list=self.list.replaced(rows, renewed), positions=positions, inverses=inverses)
+        return replace(self, list=_put(renewed, rows, self.list), positions=positions, inverses=inverses)
 
     def select(self, keep: Tensor, batch: StructureBatch) -> Self:
         """The lists of the structures of ``batch`` where ``keep`` (n_structures,) bool is true."""
@@ -81,3 +81,15 @@ class SkinnedNeighbors:
         tables = (self.list.index, self.list.image, self.list.present)
         wider = (torch.cat([table, table.new_zeros((newcomers.n_atoms, *table.shape[1:]))]) for table in tables)
         return replace(self, list=NeighborList(*wider), positions=positions, inverses=inverses)
+
+
+def _put(renewed: NeighborList, rows: Tensor, table: NeighborList) -> NeighborList:
+    """The table with ``rows`` (n_rows,) taken from a list of just these atoms; the same table where that is as wide."""
+    used = renewed.index.shape[1]
+    if used > table.index.shape[1]:
+        return table.replaced(rows, renewed)
+    table.index[rows, :used] = rows[renewed.index]
+    table.image[rows, :used] = renewed.image
+    table.present[rows] = False  # where nothing is present, the rest does not matter
+    table.present[rows, :used] = renewed.present
+    return table

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Final, Literal, Self
 
 import torch
 from torch import Tensor
 
-from rm_engine.structure import StructureBatch, cell_heights, reduce_cell
-
-THIN: Final = 0.5
-"""A cell whose least height is below this fraction of the cube root of its volume may be skewed."""
+from rm_engine.structure import StructureBatch, reduce_cell
 
 REDUCTION_INTERVAL: Final = 50
 """Steps between two looks at whether cells have become skewed, where no neighbour list asks for one earlier."""
@@ -81,13 +79,13 @@ class RelaxationState:
         """(n_atoms, 3) Å."""
         return self.coordinates[: self.reference.n_atoms]
 
-    @property
+    @cached_property
     def deformations(self) -> Tensor:
         """(n_structures, 3, 3) F."""
         rows = self.coordinates[self.reference.n_atoms :]
         return rows.view(-1, 3, 3) / self.reference.sizes[:, None, None]
 
-    @property
+    @cached_property
     def determinants(self) -> Tensor:
         """(n_structures,) of F: volumes of cells relative to the start, negative where a cell has turned over."""
         a, b, c = self.deformations.unbind(dim=1)
@@ -98,7 +96,7 @@ class RelaxationState:
         """(n_structures,) largest of values (n_rows,) >= 0 over all degrees of freedom of a structure."""
         return values.new_zeros(self.n_structures).scatter_reduce(0, self.structure_of_row, values, "amax")
 
-    @property
+    @cached_property
     def structures(self) -> StructureBatch:
         """The structures where they are now."""
         transposed = self.deformations.transpose(1, 2)
@@ -106,24 +104,16 @@ class RelaxationState:
         return self.reference.moved(positions, self.reference.cells @ transposed)
 
     def with_reduced_cells(self, chosen: Tensor) -> Self:
-        """The same lattices with shorter vectors for crystals whose cells are skewed, of those where ``chosen``
-        (n_structures,) bool is true; atoms and deformations stay as they are.
-
-        A skewed cell is thin, and its atoms then see many images of each other.
+        """The same lattices with shorter vectors in the cells where ``chosen`` (n_structures,) bool is true; atoms and
+        deformations stay as they are.
         """
-        reference = self.reference
-        cells = reference.cells @ self.deformations.transpose(1, 2)
-        thin = cell_heights(cells).amin(dim=1) < THIN * torch.linalg.det(cells).abs() ** (1 / 3)
-        rows = torch.nonzero(thin & reference.is_crystal & chosen)[:, 0].tolist()
-        if not rows:
-            return self
-        reference_cells = reference.cells.clone()
-        for row in rows:
+        cells, reference_cells = self.structures.cells, self.reference.cells.clone()
+        for row in torch.nonzero(chosen)[:, 0].tolist():
             # The integers that shorten the present cell shorten the reference cell to the same lattice.
             reduced = torch.as_tensor(reduce_cell(cells[row].double().cpu().numpy())).to(cells)
             whole = torch.linalg.solve(cells[row], reduced, left=False).round()
             reference_cells[row] = whole @ reference_cells[row]
-        return replace(self, reference=reference.moved(reference.positions, reference_cells))
+        return replace(self, reference=self.reference.moved(self.reference.positions, reference_cells))
 
     def with_start_volume(self) -> Self:
         """F scaled to determinant 1: steps along the surface of constant volume leave it to second order."""

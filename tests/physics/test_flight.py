@@ -20,6 +20,7 @@ from rm_engine.potential import evaluation
 from rm_engine.relax import GuardConfig, RelaxationConfig, RelaxationResult, flight, skin
 from rm_engine.relax.flight import relax_in_flight
 from rm_engine.relax.memory import CPU_BUDGET, estimate_bytes, find_budget
+from rm_engine.relax.state import RelaxationState
 from rm_engine.search import Starts
 from rm_engine.spec import GenerationSpec
 from rm_engine.structure import StructureBatch
@@ -265,6 +266,16 @@ class TestOutOfMemory:
             assert [result.reasons[row] for row in lost] in ([], ["it does not fit into the memory"])
             for row in set(range(len(structures))) - set(lost):
                 assert_same(result, expected, slice(row, row + 1))
+
+    def test_no_memory_at_all_ends_the_run(
+        self, diamond: Model, starts: list[Atoms], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refuse(*_: object) -> None:
+            refuse_as_a_gpu()
+
+        monkeypatch.setattr(RelaxationState, "joined", refuse)
+        with pytest.raises(torch.OutOfMemoryError):
+            relax_in_flight(diamond.potential, batch_of(starts), CONFIG)
 
     def test_other_errors_are_not_taken_for_it(self, diamond: Model, starts: list[Atoms], evaluating: Observer) -> None:
         def refuse() -> None:
