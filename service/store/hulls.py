@@ -11,6 +11,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Double,
+    FromClause,
     Text,
     and_,
     case,
@@ -56,7 +57,7 @@ class HullRepository:
                 func.max(columns.ranking_energy - distance),
                 func.count(distance) == func.count(),
             )
-            .where(columns.chemsys.in_(_subsets(chemsys)), *_are_of(model, fingerprint))
+            .where(columns.chemsys.in_(_subsets(chemsys)), *_are_of(structures, model, fingerprint))
             .group_by(columns.chemsys, columns.reduced_formula)
             .order_by(columns.reduced_formula)
         )
@@ -78,19 +79,21 @@ class HullRepository:
             fingerprint: which weights of that name.
             job_id: the analysed job.
         """
-        columns = structures.c
         formula, energy = self._as_table(hull)
-        above = columns.ranking_energy - energy
-        is_raised = and_(
-            columns.reduced_formula == formula,
-            or_(columns.energy_above_hull.is_(None), columns.energy_above_hull < above - HULL_RESOLUTION),
-            *_are_of(model, fingerprint),
-        )
-        touched = union(select(columns.id).where(is_raised), select(columns.id).where(columns.job_id == job_id))
-        locked = select(columns.id).where(columns.id.in_(touched)).order_by(columns.id).with_for_update()
-        distance = case((above > HULL_RESOLUTION, above), else_=0.0)
+        read, locked = structures.alias("read"), structures.alias("locked")
+
+        def is_raised(rows: FromClause) -> ColumnElement[bool]:
+            distance, above = rows.c.energy_above_hull, rows.c.ranking_energy - energy
+            is_larger = or_(distance.is_(None), distance < above - HULL_RESOLUTION)
+            return and_(rows.c.reduced_formula == formula, is_larger, *_are_of(rows, model, fingerprint))
+
+        touched = union(select(read.c.id).where(is_raised(read)), select(read.c.id).where(read.c.job_id == job_id))
+        in_order = select(locked.c.id).where(locked.c.id.in_(touched)).order_by(locked.c.id).with_for_update()
+        above = structures.c.ranking_energy - energy
         self.connection.execute(
-            update(structures).where(columns.id.in_(locked), is_raised).values(energy_above_hull=distance)
+            update(structures)
+            .where(structures.c.id.in_(in_order), is_raised(structures))
+            .values(energy_above_hull=case((above > HULL_RESOLUTION, above), else_=0.0))
         )
 
     def _as_table(self, values: Mapping[str, float]) -> tuple[ColumnElement[str], ColumnElement[float]]:
@@ -100,9 +103,8 @@ class HullRepository:
         return cast(rows.c.key, Text), cast(rows.c.value, Double)
 
 
-def _are_of(model: str, fingerprint: str) -> tuple[ColumnElement[bool], ...]:
-    columns = structures.c
-    return columns.model == model, columns.model_fingerprint == fingerprint, columns.is_crystal, columns.converged
+def _are_of(rows: FromClause, model: str, fingerprint: str) -> tuple[ColumnElement[bool], ...]:
+    return rows.c.model == model, rows.c.model_fingerprint == fingerprint, rows.c.is_crystal, rows.c.converged
 
 
 def _subsets(chemsys: str) -> list[str]:

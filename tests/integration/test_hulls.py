@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import numpy as np
 import pytest
 from databases import FINGERPRINT, lis2, record, run_job
+from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram
+from pymatgen.core import Composition
 
 from rm_engine.spec import GenerationSpec
 from service.domain import HullEntry, HullSystem
+from service.domain.views import StructureQuery
 from service.jobs import (
     claim_chunk,
     list_due_chunks,
@@ -17,6 +23,7 @@ from service.jobs import (
     submit_job,
 )
 from service.store import Store
+from worker.analysis import measure_hulls
 
 
 def one(composition: str, **fields: object) -> GenerationSpec:
@@ -106,3 +113,67 @@ def test_the_analysis_sees_the_whole_job_lowest_first(store: Store) -> None:
         ("1", -3.0, "LiS2"), ("2", -2.0, "LiS2"), ("0", -1.0, "LiS2"),
     ]  # fmt: skip
     assert record_analysis(store, claim, {s.id: None for s in found}, {}, FINGERPRINT)
+
+
+def analyse(store: Store, composition: str, energies_per_atom: list[float], references: dict[str, float]) -> int:
+    """Run a job as a worker does, hulls and all; how many systems the analysis asked for."""
+    n_loaded = 0
+
+    def count(systems: Iterator[HullSystem]) -> Iterator[HullSystem]:
+        nonlocal n_loaded
+        for system in systems:
+            n_loaded += 1
+            yield system
+
+    job_id = submit_job(store, one(composition, n=len(energies_per_atom)))
+    (chunk_id,) = list_due_chunks(store, job_id=job_id)
+    claim = claim_chunk(store, chunk_id, "w", 60)
+    assert claim is not None
+    assert record_generated(store, claim, [record(k, energy) for k, energy in enumerate(energies_per_atom)])
+    (chunk_id,) = list_due_chunks(store, job_id=job_id)
+    claim = claim_chunk(store, chunk_id, "w", 60)
+    assert claim is not None
+    duplicates = {structure.id: None for structure in load_job_structures(store, claim)}
+    hull = measure_hulls(count(load_hull_systems(store, claim, FINGERPRINT)), references)
+    assert record_analysis(store, claim, duplicates, hull, FINGERPRINT)
+    return n_loaded
+
+
+def test_distances_that_grow_job_by_job_are_those_of_all_at_once(store: Store) -> None:
+    """Compositions of up to four elements in any order, and pymatgen's phase diagram of all of them in the end."""
+    rng = np.random.default_rng(0)
+    references = dict.fromkeys(("Cl", "Li", "P", "S"), -0.1)
+    for _ in range(40):
+        symbols = rng.choice(tuple(references), size=rng.integers(1, 5), replace=False)
+        composition = "".join(f"{symbol}{rng.integers(1, 4)}" for symbol in symbols)
+        energy = -0.5 * len(symbols) + rng.normal(scale=0.3)
+        analyse(store, composition, [energy, energy + 0.2], references)
+    with store.reading() as tx:
+        views = tx.structure_views.search(StructureQuery(limit=1000)).items
+    entries = [PDEntry(Composition(view.formula), view.ranking_energy * view.n_atoms) for view in views]
+    diagram = PhaseDiagram([*entries, *(PDEntry(Composition(symbol), energy) for symbol, energy in references.items())])
+    assert len(views) == 80
+    assert [view.energy_above_hull for view in views] == pytest.approx(
+        [diagram.get_e_above_hull(entry) for entry in entries], abs=1e-8
+    )
+
+
+def test_larger_systems_are_looked_at_only_where_the_hull_sank(store: Store) -> None:
+    references = dict.fromkeys(("Cl", "Li", "P", "S"), 0.0)
+    assert analyse(store, "LiPS4", [-1.0], references) == 1
+    assert analyse(store, "Li2S", [-1.0], references) == 2  # lies on the hull
+    assert analyse(store, "Li3S", [-0.1], references) == 1
+    assert analyse(store, "Li2S", [-0.9, -1.0], references) == 1
+    assert analyse(store, "Li2S", [-1.1], references) == 2
+
+
+def test_a_cancelled_job_that_lowered_the_hull_is_made_good_by_the_next(store: Store) -> None:
+    references = {"Li": 0.0, "S": 0.0}
+    analyse(store, "Li2S", [-1.0], references)
+    systems_of(store, one("Li2S"), [-2.0])  # stored, and never analysed
+    analyse(store, "LiS", [-0.1], references)
+    with store.reading() as tx:
+        views = tx.structure_views.search(StructureQuery(limit=10)).items
+    assert sorted(view.energy_above_hull for view in views if view.energy_above_hull is not None) == pytest.approx(
+        [0.0, 1.0, 1.4]
+    )
