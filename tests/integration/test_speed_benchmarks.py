@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -47,8 +47,8 @@ def model() -> Model:
     ],
     ids=["evaluation", "shares", "relaxation", "throughput", "training", "scaling", "cores"],
 )
-def test_runs_at_tiny_sizes(rows: object, with_goals: int) -> None:
-    measured = list(rows())  # type: ignore[operator]
+def test_runs_at_tiny_sizes(rows: Callable[[], Iterator[Row]], with_goals: int) -> None:
+    measured = list(rows())
     assert sum(row.goal is not None for row in measured) >= with_goals
     for row in measured:
         assert math.isfinite(row.value)
