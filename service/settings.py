@@ -51,6 +51,11 @@ class Settings(BaseSettings):
 
     worker_threads: int = Field(default=1, ge=1, description="CPU threads of a worker's relaxation.")
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    memory_budget_bytes: int | None = Field(
+        default=None,
+        ge=1024**2,
+        description="Memory for structures that relax together; most of a GPU's free memory where not set.",
+    )
     log_format: Literal["console", "json"] = "console"
 
     @cached_property

@@ -27,6 +27,7 @@ class ModelCache:
     def __init__(self, settings: Settings) -> None:
         torch.set_num_threads(settings.worker_threads)
         self._directories = settings.model_directories
+        self._memory_budget = settings.memory_budget_bytes
         self._device = None if settings.device == "auto" else settings.device  # None takes CUDA where it is there
         self._load = lru_cache(maxsize=_MAX_MODELS)(self._load_version)
 
@@ -40,5 +41,5 @@ class ModelCache:
         return self._load(name, find_model(name, self._directories).stat().st_mtime_ns)
 
     def _load_version(self, name: str, _modified_ns: int) -> LoadedModel:
-        model = load_model(name, directories=self._directories, device=self._device)
+        model = load_model(name, directories=self._directories, device=self._device, memory_budget=self._memory_budget)
         return LoadedModel(model, read_fingerprint(find_model(name, self._directories)))

@@ -23,12 +23,14 @@ class Model:
         potential: its pseudo energy surface, in single precision.
         device: where the potential lives.
         formation: the potential whose energy estimates formation energies; None where the model has none.
+        memory_budget: bytes that structures may take which relax together; None takes what suits the device.
     """
 
     card: ModelCard
     potential: CACE
     device: torch.device
     formation: CACE | None = None
+    memory_budget: int | None = None
 
     def estimate_formation_energies(self, batch: StructureBatch) -> Tensor | None:
         """(n_structures,) estimates of formation energies, eV/atom; None where the model gives none."""

@@ -24,7 +24,11 @@ FORMATION: Final = "formation/"
 
 
 def load_model(
-    name_or_path: str | Path, *, directories: Sequence[Path] = (), device: torch.device | str | None = None
+    name_or_path: str | Path,
+    *,
+    directories: Sequence[Path] = (),
+    device: torch.device | str | None = None,
+    memory_budget: int | None = None,
 ) -> Model:
     """Load a trained model.
 
@@ -32,6 +36,8 @@ def load_model(
         name_or_path: name of a shipped model or of one in ``directories``, or the path of a checkpoint's JSON half.
         directories: looked at before the shipped models.
         device: where to put it; by default CUDA when it is there, else the CPU.
+        memory_budget: bytes that structures may take which relax together; by default most of a GPU's free memory. On a
+            CPU they take little.
 
     Raises:
         ModelNotFoundError: there is no such checkpoint.
@@ -50,7 +56,7 @@ def load_model(
         return potential.to(target).eval().requires_grad_(False)
 
     formation = None if card.formation is None else build(card.formation, FORMATION)
-    return Model(card, build(card.potential, ""), target, formation)
+    return Model(card, build(card.potential, ""), target, formation, memory_budget)
 
 
 def save_model(model: Model, directory: Path) -> Path:

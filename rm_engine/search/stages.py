@@ -63,10 +63,12 @@ def relax_starts(
     batch = StructureBatch.from_atoms(starts, device=model.device)
     freedom: CellFreedom = "free" if spec.is_crystal and not spec.fixed_cell else "fixed"
     fmax = spec.fmax * (_MOLECULE_TIGHTNESS if spec.is_molecule else 1)
-    final = RelaxationConfig(fmax=fmax, max_steps=spec.max_steps, cell=freedom)
+    budget = model.memory_budget
+    final = RelaxationConfig(fmax=fmax, max_steps=spec.max_steps, cell=freedom, memory_budget=budget)
     if freedom == "fixed":
         return relax(model.potential, batch, final, on_progress, on_done)
-    settled = relax(model.potential, batch, _SETTLING, on_progress and (lambda _, n_steps: on_progress(0, n_steps)))
+    settling = replace(_SETTLING, memory_budget=budget)
+    settled = relax(model.potential, batch, settling, on_progress and (lambda _, n_steps: on_progress(0, n_steps)))
     relaxed = relax(model.potential, settled.structures, final, on_progress, on_done and _after(settled, on_done))
     return replace(
         relaxed,

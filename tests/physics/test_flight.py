@@ -17,13 +17,15 @@ from torch.utils._pytree import tree_leaves
 from rm_engine.checkpoint import Model, load_model
 from rm_engine.neighbors.padded import build_plain_list
 from rm_engine.potential import evaluation
-from rm_engine.relax import GuardConfig, RelaxationConfig, RelaxationResult, flight, skin
+from rm_engine.relax import GuardConfig, RelaxationConfig, RelaxationResult, flight, relax, skin
 from rm_engine.relax.flight import relax_in_flight
 from rm_engine.relax.memory import CPU_BUDGET, estimate_bytes, find_budget
 from rm_engine.relax.state import RelaxationState
-from rm_engine.search import Starts
+from rm_engine.search import Starts, stages
 from rm_engine.spec import GenerationSpec
 from rm_engine.structure import StructureBatch
+from service.settings import Settings
+from worker.models import ModelCache
 
 CONFIG = RelaxationConfig(fmax=0.02, max_steps=50)
 REACH = 4.5 + CONFIG.skin
@@ -291,6 +293,19 @@ class TestBudget:
     def test_what_is_asked_for_counts_on_any_device(self) -> None:
         assert find_budget(12345, torch.device("cpu")) == 12345
         assert find_budget(12345, torch.device("cuda")) == 12345
+
+    def test_what_an_operator_asks_for_reaches_every_stage(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        asked: list[int | None] = []
+
+        def observe(*arguments: Any) -> RelaxationResult:
+            asked.extend(one.memory_budget for one in arguments if isinstance(one, RelaxationConfig))
+            return relax(*arguments)
+
+        monkeypatch.setattr(stages, "relax", observe)
+        model = ModelCache(Settings(memory_budget_bytes=2 << 20)).load("diamond").model
+        spec = GenerationSpec(composition="C", model="diamond", max_steps=5)
+        stages.relax_starts(model, spec, [Starts(spec, model.card).draw(0).atoms])
+        assert asked == [2 << 20] * 2
 
     def test_a_cpu_has_a_default(self) -> None:
         assert find_budget(None, torch.device("cpu")) == CPU_BUDGET
