@@ -13,8 +13,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from socket import socket
 
-import numpy as np
-
 from benchmarks.report import Row
 
 _N_STARTS = 5
@@ -26,11 +24,11 @@ def run() -> Iterator[Row]:
     with tempfile.TemporaryDirectory() as folder:
         _start_api(Path(folder))  # creates and seeds the database
         started = [_start_api(Path(folder)) for _ in range(_N_STARTS)]
-        seconds, megabytes = (np.array(column) for column in zip(*started, strict=True))
-        spread = f"median of {_N_STARTS} ({seconds.min():.2f} to {seconds.max():.2f} s), process start to first answer"
-        yield Row("API ready", float(np.median(seconds)), 2, "s", at_least=False, note=spread)
-        peak = f"largest of {_N_STARTS}, resident memory after the first answer"
-        yield Row("API memory", float(megabytes.max()), 150, "MB", at_least=False, note=peak)
+        seconds, megabytes = zip(*started, strict=True)
+        start = "process start to first answer"
+        yield Row.of(seconds, name="API ready", goal=2, unit="s", at_least=False, note=start)
+        memory = "resident memory after the first answer"
+        yield Row.of(megabytes, name="API memory", goal=150, unit="MB", at_least=False, note=memory)
         size = _build_wheel(Path(folder)) / 1e6
         yield Row("wheel with models", size, 5, "MB", at_least=False, note="python -m build --wheel")
 

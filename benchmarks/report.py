@@ -56,9 +56,14 @@ class Row:
         return self.value >= self.goal if self.at_least else self.value <= self.goal
 
     @property
+    def measured(self) -> str:
+        """The figure with its unit."""
+        return f"{show(self.value)} {self.unit}".rstrip()
+
+    @property
     def target(self) -> str:
         """The goal in words, empty without one."""
-        return "" if self.goal is None else f"{'>=' if self.at_least else '<='} {self.goal:,g} {self.unit}"
+        return "" if self.goal is None else f"{'>=' if self.at_least else '<='} {self.goal:,g} {self.unit}".rstrip()
 
     @property
     def verdict(self) -> str:
@@ -80,7 +85,7 @@ class Row:
     def __str__(self) -> str:
         spread = f" [{self.spread}]" if self.spread else ""
         goal = f" (goal {self.target}: {self.verdict})" if self.goal is not None else ""
-        return f"{self.name}: {show(self.value)} {self.unit}{spread}{goal}\n    {self.note}"
+        return f"{self.name}: {self.measured}{spread}{goal}\n    {self.note}"
 
 
 def show(value: float) -> str:
@@ -134,7 +139,7 @@ def to_markdown(environment: Environment, rows: Sequence[Row]) -> str:
         "|--:|---|---|---|---|",
     ]
     lines += [
-        f"| {number} | {row.name} | **{show(row.value)} {row.unit}**{f' ({row.spread})' if row.spread else ''} "
+        f"| {number} | {row.name} | **{row.measured}**{f' ({row.spread})' if row.spread else ''} "
         f"| {row.target} | {row.verdict} |"
         for number, row in enumerate(rows, start=1)
     ]
