@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -166,9 +166,17 @@ def _has_conformers(molecule: Mol) -> bool:
     InChI, and fills radicals up with hydrogen.
     """
     from rdkit import Chem  # noqa: PLC0415
+
+    return _is_embedded_with_ease(Chem.MolToInchi(molecule))
+
+
+@lru_cache(maxsize=4096)
+def _is_embedded_with_ease(inchi: str) -> bool:
+    """The same for an InChI: many samples end in the same molecule, whose conformers' energies PoseBusters keeps too."""
+    from rdkit import Chem  # noqa: PLC0415
     from rdkit.Chem import rdDistGeom  # noqa: PLC0415
 
-    filled = Chem.MolFromInchi(Chem.MolToInchi(molecule))
+    filled = Chem.MolFromInchi(inchi)
     if filled is None:
         return False
     filled = Chem.AddHs(filled)
