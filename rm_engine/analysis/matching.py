@@ -33,8 +33,8 @@ class Matcher(Generic[Key]):
     """Finds the known structures that a structure matches.
 
     Crystals match when the algorithm of pymatgen's StructureMatcher (ltol 0.3, stol 0.5, angle_tol 10) maps one onto
-    the other after reduction to primitive cells and scaling to one volume. Molecules match when their interatomic distances agree;
-    mirror images do. Structures with one or two periodic directions match nothing.
+    the other after reduction to primitive cells and scaling to one volume. Molecules match when their interatomic
+    distances agree; mirror images do. Structures with one or two periodic directions match nothing.
 
     References are binned by reduced formula, and only those with as many atoms in the primitive cell are compared.
     Neither loses a match: the matcher compares species one to one, so a match has both in common. No bin is made of

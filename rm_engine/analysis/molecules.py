@@ -172,7 +172,7 @@ def _has_conformers(molecule: Mol) -> bool:
 
 @lru_cache(maxsize=4096)
 def _is_embedded_with_ease(inchi: str) -> bool:
-    """The same for an InChI: many samples end in the same molecule, whose conformers' energies PoseBusters keeps too."""
+    """The same for an InChI: many samples end in one molecule, whose conformers' energies PoseBusters keeps too."""
     from rdkit import Chem  # noqa: PLC0415
     from rdkit.Chem import rdDistGeom  # noqa: PLC0415
 
