@@ -108,11 +108,12 @@ def _group(
     """Atomic number of each element, and the crystal with atoms grouped by element."""
     places = _ALPHABETICAL[numbers]
     order = np.argsort(places, kind="stable")
-    _, first_atoms, counts = np.unique(places, return_index=True, return_counts=True)
-    starts = np.concatenate([[0], np.cumsum(counts)])
-    rarest = np.lexsort((first_atoms, counts))[0]
+    starts = np.flatnonzero(np.diff(places[order], prepend=-1))
+    blocks = [*starts.tolist(), len(numbers)]
+    first_atoms = order[starts]
+    rarest = np.lexsort((first_atoms, np.diff(blocks)))[0]
     data = np.concatenate([cell, fractions[order]])
-    return numbers[first_atoms], CellArray(data, tuple(starts.tolist()), int(starts[rarest]))
+    return numbers[first_atoms], CellArray(data, tuple(blocks), blocks[rarest])
 
 
 def _reduce_with_pymatgen(atoms: Atoms) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
