@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rows, broken = [], []
     for name in options.names or BENCHMARKS:
         try:
-            for row in _run(name, options.data):
+            for row in _run(name, options.data, options.structures):
                 rows.append(row)
                 sys.stdout.write(f"{row}\n")
                 sys.stdout.flush()
@@ -59,9 +59,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1 if broken else 0
 
 
-def _run(name: str, data: Path | None) -> Iterator[Row]:
-    settings: dict[str, Any] = {"data": data} if name == "training" else {}
-    rows: Iterator[Row] = import_module(f"benchmarks.{name}").run(**settings)
+def _run(name: str, data: Path | None, n_structures: int | None) -> Iterator[Row]:
+    settings: dict[str, dict[str, Any]] = {"training": {"data": data}}
+    if n_structures is not None:
+        settings["store"] = {"n_structures": n_structures}
+    rows: Iterator[Row] = import_module(f"benchmarks.{name}").run(**settings.get(name, {}))
     return rows
 
 
@@ -82,6 +84,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--markdown", type=Path, metavar="FILE", help="replace the table between the markers of a document"
     )
     parser.add_argument("--data", type=Path, metavar="FOLDER", help="train on the MP-20 files there")
+    parser.add_argument("--structures", type=int, default=1_000_000, metavar="N", help="fill the database with so many")
     return parser.parse_args(arguments)
 
 

@@ -1,0 +1,101 @@
+"""What PostgreSQL does for a page: it reads a range of an index, whatever is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+import pytest
+from servers import PostgresServer
+from sqlalchemy import Connection, event
+
+from benchmarks.population import FINGERPRINT, HOT_SYSTEM, draw_campaigns, fill
+from service.domain.views import StructureOrder, StructureQuery
+from service.store import Store
+
+HOT = "-".join(HOT_SYSTEM)
+QUERIES = [
+    {},
+    {"chemsys": HOT},
+    {"chemsys": HOT, "on_hull": True},
+    {"chemsys": HOT, "matched": True, "unique": True},
+    {"reduced_formula": "ClLiPS"},
+    {"model": "qm7b"},
+    {"model": "diamond"},
+    {"model_fingerprint": FINGERPRINT},
+    {"job": f"{7:026d}"},
+    {"smiles": "CCCO1"},
+    {"matched": True},
+    {"converged": False},
+    {"unique": True},
+    {"passes_checks": True},
+    {"passes_checks": False},
+    {"on_hull": True},
+    {"on_hull": True, "matched": False},
+    {"energy_above_hull_max": 0.05},
+    {"elements": ("Li",)},
+    {"elements": ("Li", "S")},
+    {"elements": ("Hf",), "matched": True},
+]
+
+
+@pytest.fixture(scope="module")
+def filled(postgres_server: PostgresServer) -> Iterator[Store]:
+    """Twenty thousand structures, analysed."""
+    with postgres_server.new_database() as url:
+        fill(url, draw_campaigns(20_000, 2_000))
+        with closing(Store(url)) as store:
+            yield store
+
+
+@contextmanager
+def explaining(connection: Connection) -> Iterator[list[str]]:
+    """The plan of every query that is made meanwhile."""
+    plans: list[str] = []
+
+    def explain(_connection, cursor, statement, parameters, _context, _many) -> None:
+        with cursor.connection.cursor() as other:
+            other.execute(f"EXPLAIN {statement}", parameters)
+            plans.append("\n".join(line for (line,) in other.fetchall()))
+
+    event.listen(connection, "before_cursor_execute", explain)
+    try:
+        yield plans
+    finally:
+        event.remove(connection, "before_cursor_execute", explain)
+
+
+@pytest.mark.parametrize("order", StructureOrder)
+@pytest.mark.parametrize("descending", [False, True])
+def test_no_page_reads_the_whole_table(filled: Store, order: StructureOrder, descending: bool) -> None:
+    for options in QUERIES:
+        query = StructureQuery(**options, order=order, descending=descending, limit=100)
+        with filled.reading() as tx:
+            key = tx.structure_views.search(query).next_key
+            with explaining(tx.connection) as plans:
+                tx.structure_views.search(query)
+                if key is not None:
+                    tx.structure_views.search(StructureQuery(**vars(query) | {"after": (key[0], key[1])}))
+        assert plans
+        assert all("Seq Scan on structures" not in plan for plan in plans), (options, plans)
+
+
+def test_a_page_of_any_order_is_read_in_order(filled: Store) -> None:
+    """Without a sort, from the middle as from the beginning: what has been passed is not read again."""
+    for order in StructureOrder:
+        query = StructureQuery(chemsys=HOT, order=order, limit=100)
+        with filled.reading() as tx:
+            key = tx.structure_views.search(query).next_key
+            assert key is not None
+            with explaining(tx.connection) as plans:
+                tx.structure_views.search(StructureQuery(chemsys=HOT, order=order, after=(key[0], key[1]), limit=100))
+        assert "Sort" not in plans[0], plans[0]
+        assert "Index Cond" in plans[0], plans[0]
+        assert "ROW(" in plans[0] or order is StructureOrder.CREATED, plans[0]
+
+
+def test_a_page_takes_two_queries_however_long_it_is(filled: Store) -> None:
+    for limit in (10, 500):
+        with filled.reading() as tx, explaining(tx.connection) as plans:
+            tx.structure_views.search(StructureQuery(matched=True, limit=limit))
+        assert len(plans) == 2
