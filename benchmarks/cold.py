@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from statistics import median
-from typing import Any, Final
+from typing import IO, Any, Final, cast
 from unittest.mock import patch
 
 from benchmarks.report import Row, show
@@ -18,7 +18,7 @@ from benchmarks.timing import cpu_seconds
 from rm_engine import load_model
 from rm_engine.checkpoint import Model
 from rm_engine.prototypes import load_prototypes
-from rm_engine.relax import RelaxationResult
+from rm_engine.relax import RelaxationResult, relax
 from rm_engine.search import generate_samples, stages
 from rm_engine.spec import GenerationSpec
 
@@ -83,9 +83,10 @@ def _time_command(n: int) -> tuple[float, float, float]:
     begin = time.perf_counter()
     command = [sys.executable, "-m", "rmatch", "generate", _COMPOSITION, "-n", str(n)]
     with subprocess.Popen(command, env=_environment(), stdout=subprocess.PIPE, text=True) as process:
-        line = process.stdout.readline()
+        output = cast(IO[str], process.stdout)
+        line = output.readline()
         first = time.perf_counter() - begin
-        process.stdout.read()
+        output.read()
     total = time.perf_counter() - begin
     if process.returncode or not line.startswith(f"1/{n}:"):
         raise RuntimeError(f"rmatch generate ended with status {process.returncode} after {line!r}.")
@@ -118,7 +119,6 @@ def _overheads(model: Model, composition: str, n: int, n_runs: int) -> Iterator[
     """CPU milliseconds per structure of a search whose relaxations take no time."""
     spec = GenerationSpec(composition=composition, n=n, model=model.card.name)
     recorded: list[RelaxationResult] = []
-    relax = stages.relax
 
     def record(*arguments: Any, **options: Any) -> RelaxationResult:  # noqa: ANN401  # whatever relax takes
         recorded.append(relax(*arguments, **options))

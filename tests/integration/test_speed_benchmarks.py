@@ -151,7 +151,7 @@ class TestCommand:
             yield FAST
             raise RuntimeError("no server")
 
-        monkeypatch.setitem(sys.modules, "benchmarks.store", SimpleNamespace(run=breaks))
+        monkeypatch.setitem(sys.modules, "benchmarks.worker", SimpleNamespace(run=breaks))
         monkeypatch.setitem(sys.modules, "benchmarks.footprint", SimpleNamespace(run=lambda: iter([SLOW])))
 
     def test_writes_figures_with_their_environment(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -165,10 +165,10 @@ class TestCommand:
         assert written["environment"]["versions"]["torch"] == torch.__version__
 
     def test_one_that_breaks_is_said_and_stops_no_other(self, capsys: pytest.CaptureFixture[str]) -> None:
-        assert main(["store", "footprint"]) == 1
+        assert main(["worker", "footprint"]) == 1
         said = capsys.readouterr()
         assert "1 of 2 goals reached" in said.out
-        assert "store: BROKEN" in said.out
+        assert "worker: BROKEN" in said.out
         assert "no server" in said.err
 
     def test_refuses_what_is_none(self, capsys: pytest.CaptureFixture[str]) -> None:
