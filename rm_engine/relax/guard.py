@@ -28,6 +28,7 @@ THIN: Final = 0.5
 """A cell whose least height is below this fraction of the cube root of its volume may be skewed."""
 
 _CLEARLY: Final = 1.2
+"""Twice the product of two vectors of a reduced cell is at most the square of either; this is well beyond it."""
 
 
 @dataclass(frozen=True)

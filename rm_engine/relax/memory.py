@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from rm_engine.neighbors import TooManyNeighborsError
-from rm_engine.relax.guard import GuardConfig
+from rm_engine.relax.guard import THIN, GuardConfig
 from rm_engine.spec import PotentialConfig
 from rm_engine.structure import StructureBatch, cell_heights
 
@@ -59,7 +59,7 @@ def estimate_bytes(batch: StructureBatch, potential: PotentialConfig, reach: flo
         guard: bounds on cells.
     """
     sizes, volumes = batch.sizes.double(), batch.volumes.double().nan_to_num(0.0)
-    least = (0.5 * volumes ** (1 / 3)).clamp(min=guard.smallest_height)[:, None]
+    least = (THIN * volumes ** (1 / 3)).clamp(min=guard.smallest_height)[:, None]
     heights = cell_heights(batch.cells).double().nan_to_num(0.0)
     images = torch.where(batch.periodic, torch.ceil(reach / torch.maximum(heights, least)), 0.0)
     candidates = sizes * (2 * images + 1).prod(dim=1)  # of each atom
