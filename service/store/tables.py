@@ -156,7 +156,6 @@ structures = Table(
     _required("is_matched", Boolean),  # whether it has a row in matches
     Column("is_unique", Boolean),  # whether it represents itself; null until analysed
     UniqueConstraint("job_id", "sample"),
-    Index(None, "smiles", "id"),
 )
 
 ON_HULL: Final = 1e-6
@@ -175,6 +174,14 @@ _LISTS: Final[tuple[tuple[str, tuple[str, ...], ColumnElement[bool] | None], ...
     ("on_hull", (), and_(IS_ON_HULL, structures.c.is_crystal == true())),
 )
 """What lists of structures are filtered by: name, column, and which rows where the rest needs no index."""
+
+Index(
+    "ix_structures_smiles_id",
+    structures.c.smiles,
+    structures.c.id,
+    postgresql_where=structures.c.smiles.is_not(None),
+    sqlite_where=structures.c.smiles.is_not(None),
+)
 
 # A page is read off an index of its filter and its order: it costs the same wherever it is, however long the list.
 for _name, _filter, _rows in _LISTS:

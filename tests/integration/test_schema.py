@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from contextlib import closing
@@ -14,6 +15,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import inspect, select, text
 
 from service.domain import StoreUnavailableError
+from service.domain.views import StructureQuery
 from service.store import Store
 from service.store.migration import make_config
 from service.store.tables import metadata, references
@@ -67,12 +69,14 @@ def test_what_was_stored_before_is_kept_and_completed(database_url: str) -> None
         store.migrate()
         with store.reading() as tx:
             view = tx.structure_views.get("j-0")
+            found = tx.structure_views.search(StructureQuery(matched=True, unique=True)).items
             rows = tx.connection.execute(select(references.c.id, references.c.anonymous_formula))
             patterns = {key: pattern for key, pattern in rows}  # noqa: C416  rows are no pairs to mypy
             context = MigrationContext.configure(tx.connection, opts={"compare_type": True})
             assert compare_metadata(context, metadata) == []
     assert (view.ranking_energy, view.energy_kind, view.start) == (-1.5, "pseudo", "random")
     assert (view.model_fingerprint, view.molecule, [match.reference for match in view.matches]) == (None, None, ["C8"])
+    assert (view.atoms, [item.id for item in found]) == (json.loads(atoms), ["j-0"])
     assert patterns == {"Li4S2": "AB2", "K1Zn1F3": "ABC3", "C8": "A", "Al2O3": "A2B3"}
 
 

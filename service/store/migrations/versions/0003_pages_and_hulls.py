@@ -42,7 +42,7 @@ def upgrade() -> None:
 
 structures = sa.table(
     "structures",
-    *(sa.column(name) for name in ("id", "representative_id", "energy_above_hull")),
+    *(sa.column(name) for name in ("id", "representative_id", "smiles", "energy_above_hull")),
     *(sa.column(name, sa.Boolean) for name in ("is_matched", "is_unique", "is_crystal", "converged", "passes_checks")),
 )
 
@@ -50,6 +50,8 @@ structures = sa.table(
 def _index_lists() -> None:
     columns = structures.c
     is_on_hull = sa.and_(columns.energy_above_hull <= sa.literal_column("1e-06"), columns.is_crystal == sa.true())
+    op.drop_index("ix_structures_smiles_id", "structures")
+    _index("smiles", ("smiles", "id"), columns.smiles.is_not(None))
     for order in ORDERS:
         _index("chemsys", ("chemsys", *order))
         _index("matched", order, columns.is_matched == sa.true())
