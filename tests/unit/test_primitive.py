@@ -16,7 +16,7 @@ from pymatgen.core.structure import Structure
 
 from rm_engine.analysis import primitive
 from rm_engine.analysis.primitive import PrimitiveCell, find_primitive_cell, map_onto
-from rm_engine.kernels.crystals import MappingTolerances, load_crystal_kernel
+from rm_engine.kernels.crystals import CellArray, MappingTolerances, load_crystal_kernel
 
 KNOWN = MappingTolerances(length=0.3, site=0.5, angle=10)
 COPY = MappingTolerances(length=0.1, site=0.2, angle=5)
@@ -128,3 +128,18 @@ def test_hopelessly_flat_cells_match_nothing_and_stop_nobody() -> None:
         found = map_onto(cell, cells, KNOWN)
         assert np.flatnonzero(np.isfinite(found)).tolist() in ([cells.index(cell)], [])
     assert map_onto(cells[0], cells, KNOWN)[0] < 1e-6
+
+
+def test_cells_that_are_none_are_matched_with_nothing() -> None:
+    """Nothing of the kind is stored; a worker must not hang on it all the same."""
+    cell = find_primitive_cell(bulk("Li"))
+    kernel = load_crystal_kernel()
+    assert kernel is not None
+    for value in (0.0, np.inf, np.nan):
+        data = cell.array.data.copy()
+        data[:3] = value
+        broken = CellArray(data, cell.array.blocks, cell.array.origin)
+        found = kernel.match(cell.array, [broken, cell.array], KNOWN)
+        assert found.tolist() == pytest.approx([np.inf, 0], abs=1e-6)
+        assert kernel.match(broken, [cell.array, broken], KNOWN).tolist() == [np.inf, np.inf]
+        assert kernel.reduce(CellArray(data.copy(), cell.array.blocks, 0), 0.25) is None

@@ -24,9 +24,13 @@ int match_crystals(int n, int n_blocks, const int32_t *blocks, const double *cry
   void *memory = allocate(&s, n);
   double reach = 0;
   int n_vectors = -1, status = vectors && memory ? 0 : -1;
-  for (int r = 0; r < n_references; r++) reach = fmax(reach, longest_vector(references[r]));
+  for (int r = 0; r < n_references; r++) {
+    double longest = longest_vector(references[r]);
+    if (isfinite(longest)) reach = fmax(reach, longest);
+  }
   reach *= (1 + length) * (1 + 1e-12);
-  while (status == 0 && (n_vectors = list_vectors(crystal, reach, vectors)) < 0) reach *= 0.8;
+  while (status == 0 && n_vectors < 0 && reach > EXACT)
+    if ((n_vectors = list_vectors(crystal, reach, vectors)) < 0) reach *= 0.8;
   for (int r = 0; r < n_references && status == 0; r++) {
     s.f2 = references[r] + 9, s.origin = origins[r], s.best = INFINITY;
     if (longest_vector(references[r]) * (1 + length) <= reach)

@@ -9,6 +9,7 @@
 #include "cells.h"
 
 #define MOST_VECTORS 20000
+#define LARGEST_STEP 1e4 /* at once, so that integers hold it */
 
 struct lattice_vector {
   double vector[3], length;
@@ -67,7 +68,7 @@ static void reduce_lll(double cell[9], int map[9]) {
       norm[i] = inner(star + 3 * i, star + 3 * i, 3);
     }
     for (int j = k - 1; j >= 0; j--) {
-      double q = nearbyint(mu[3 * k + j]);
+      double q = fmax(-LARGEST_STEP, fmin(LARGEST_STEP, nearbyint(mu[3 * k + j])));
       if (q == 0) continue;
       add_multiple(k, -q, j, cell, map);
       for (int l = 0; l < j; l++) mu[3 * k + l] -= q * mu[3 * j + l];

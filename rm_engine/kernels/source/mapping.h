@@ -11,8 +11,8 @@
 #include "lattice.h"
 #include "species.h"
 
-#define N_PAIRS 13  /* of opposite images */
-#define EXACT 1e-5  /* a mapping as good as that is not improved upon */
+#define N_PAIRS 13 /* of opposite images */
+#define EXACT 1e-5 /* a mapping as good as that is not improved upon */
 #define LANES 8
 #define PI 3.14159265358979323846
 
@@ -35,23 +35,22 @@ struct parameters {
 
 struct mean_cell {
   double cell[9]; /* LLL-reduced, as images are fewest there */
-  int n_images; /* those that may be nearer, one of each opposite pair */
+  int n_images;   /* those that may be nearer, one of each opposite pair */
   double images[N_PAIRS][3], squares[N_PAIRS];
-  double scale;         /* 1 / (volume per atom)^(1/3) */
-  double near[3];       /* how far fractional coordinates may differ */
+  double scale;           /* 1 / (volume per atom)^(1/3) */
+  double near[3];         /* how far fractional coordinates may differ */
   double near_reduced[3]; /* the same in the reduced cell */
-  int inverse[9];       /* fractional coordinates times this are those in the reduced cell */
+  int inverse[9];         /* fractional coordinates times this are those in the reduced cell */
 };
 
-/* Fractional coordinates of the structure (1) and the reference (2) in the mean cell (f) and in the reduced one (g);
-   of the pairs of one element: wrapped difference, squared distance. */
+/* Fractional coordinates of the structure (1) and the reference (2) in the mean cell (f) and in the reduced one (g; columns
+   are g1 coordinate by coordinate); of the pairs of one element: wrapped difference, squared distance. */
 struct search {
   struct species species;
   struct tolerances tolerances;
   double *f1, *g1, *g2, *columns, *x, *y, *z, *cost;
   const double *f2;
   int origin;
-  int *partner;
   struct assignment assignment;
   double best;
 };
