@@ -28,7 +28,7 @@ from worker.analysis import measure_hulls
 
 _MODEL: Final = "mp20-plus"
 _N_SAMPLES: Final = 30
-_N_JOBS: Final = 5
+_N_JOBS: Final = 9
 _SIX_ELEMENTS: Final = ("Cl", "F", "Li", "O", "P", "S")
 _ATOMS: Final = {
     "numbers": [3] * 12,

@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 
 from service.domain import HULL_RESOLUTION, HullEntry, HullSystem
-from service.store.tables import chemical_system_elements, structures
+from service.store.tables import chemical_system_elements, structures, unindexed
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,12 @@ class HullRepository:
 
 
 def _are_of(rows: FromClause, model: str, fingerprint: str) -> tuple[ColumnElement[bool], ...]:
-    return rows.c.model == model, rows.c.model_fingerprint == fingerprint, rows.c.is_crystal, rows.c.converged
+    return (
+        unindexed(rows.c.model) == model,
+        rows.c.model_fingerprint == fingerprint,
+        rows.c.is_crystal,
+        rows.c.converged,
+    )
 
 
 def _subsets(chemsys: str) -> list[str]:

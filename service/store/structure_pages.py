@@ -30,7 +30,7 @@ from sqlalchemy.sql.base import ReadOnlyColumnCollection
 from rm_engine.spec.limits import MAX_SAMPLES
 from service.domain.ids import structure_id_of
 from service.domain.views import StructureOrder, StructureQuery
-from service.store.tables import IS_ON_HULL, ON_HULL, chemical_system_elements, structures
+from service.store.tables import IS_ON_HULL, ON_HULL, chemical_system_elements, structures, unindexed
 
 ORDER_COLUMNS: Final[dict[StructureOrder, Column[Any]]] = {
     StructureOrder.ENERGY: structures.c.ranking_energy,
@@ -106,7 +106,7 @@ def _filters(query: StructureQuery, *, is_narrow: bool) -> Iterator[ColumnElemen
     for column, value in (
         (columns.reduced_formula, query.reduced_formula),
         (columns.chemsys, query.chemsys),
-        (columns.model, query.model),
+        (unindexed(columns.model) if is_narrow else columns.model, query.model),
         (columns.model_fingerprint, query.model_fingerprint),
         (columns.start, query.start),
         (columns.smiles, query.smiles),
@@ -138,7 +138,7 @@ def _is_flagged(flag: Column[bool], wanted: bool, *, is_narrow: bool) -> Iterato
     PostgreSQL takes what lies in one chemical system to be spread evenly over the order of all. It lies together.
     """
     if is_narrow:
-        yield func.coalesce(flag, not wanted) == wanted
+        yield unindexed(flag) == wanted
         return
     yield flag == wanted
     if flag.nullable:

@@ -26,6 +26,7 @@ from sqlalchemy import (
     UniqueConstraint,
     and_,
     false,
+    func,
     literal_column,
     true,
 )
@@ -193,6 +194,12 @@ for _name, _filter, _rows in _LISTS:
                 postgresql_where=_rows,
                 sqlite_where=_rows,
             )
+
+
+def unindexed(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """The column, so that no index of it is taken: where its values are too common, and there is a narrower one."""
+    return func.coalesce(column, column)
+
 
 structure_atoms = Table(
     "structure_atoms",  # apart, so that the rows that lists read and hulls change are short

@@ -1,9 +1,10 @@
-"""What PostgreSQL does for a page: it reads a range of an index, whatever is asked for."""
+"""What the databases do for a page: they read a range of an index, whatever is asked for."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 
 import pytest
 from servers import PostgresServer
@@ -49,14 +50,14 @@ def filled(postgres_server: PostgresServer) -> Iterator[Store]:
 
 
 @contextmanager
-def explaining(connection: Connection) -> Iterator[list[str]]:
+def explaining(connection: Connection, how: str = "EXPLAIN") -> Iterator[list[str]]:
     """The plan of every query that is made meanwhile."""
     plans: list[str] = []
 
     def explain(_connection, cursor, statement, parameters, _context, _many) -> None:
-        with cursor.connection.cursor() as other:
-            other.execute(f"EXPLAIN {statement}", parameters)
-            plans.append("\n".join(line for (line,) in other.fetchall()))
+        with closing(cursor.connection.cursor()) as other:
+            other.execute(f"{how} {statement}", parameters)
+            plans.append("\n".join(str(line[-1]) for line in other.fetchall()))
 
     event.listen(connection, "before_cursor_execute", explain)
     try:
@@ -99,3 +100,20 @@ def test_a_page_takes_two_queries_however_long_it_is(filled: Store) -> None:
         with filled.reading() as tx, explaining(tx.connection) as plans:
             tx.structure_views.search(StructureQuery(matched=True, limit=limit))
         assert len(plans) == 2
+
+
+def test_sqlite_reads_a_composition_or_a_system_and_no_whole_model(tmp_path: Path) -> None:
+    """It knows nothing of how common a value is."""
+    with closing(Store(f"sqlite:///{tmp_path / 'test.sqlite3'}")) as store:
+        store.migrate()
+        for order in StructureOrder:
+            query = StructureQuery(chemsys=HOT, model="mp20", matched=True, order=order)
+            with store.reading() as tx, explaining(tx.connection, "EXPLAIN QUERY PLAN") as plans:
+                tx.structure_views.search(query)
+            assert all("ix_structures_chemsys" in plan and "TEMP B-TREE" not in plan for plan in plans), plans
+        with store.transaction() as tx, explaining(tx.connection, "EXPLAIN QUERY PLAN") as plans:
+            tx.hulls.system(HOT, "mp20", FINGERPRINT)
+            tx.hulls.raise_distances({"LiS2": -1.0}, "mp20", FINGERPRINT, "job")
+        assert "ix_structures_chemsys" in plans[0]
+        assert "ix_structures_reduced_formula" in plans[1]
+        assert all("SCAN structures" not in plan and "ix_structures_model" not in plan for plan in plans)
