@@ -130,8 +130,9 @@ class Neighborhoods:
 class Kernel:
     """The functions of a compiled kernel."""
 
-    def __init__(self, library: ctypes.CDLL) -> None:
+    def __init__(self, library: ctypes.CDLL, shape: Shape) -> None:
         self._library = library
+        self._shape = shape
 
     @classmethod
     def of(cls, shape: Shape) -> Self | None:
@@ -139,7 +140,7 @@ class Kernel:
         if max(shape.widths) >= MAX_WIDTH:
             return None
         library = compile_kernel("potential", shape.constants())
-        return None if library is None else cls(library)
+        return None if library is None else cls(library, shape)
 
     def evaluate(
         self, packed: Packed, batch: Neighborhoods, *, forces: bool
@@ -175,9 +176,13 @@ class Kernel:
 
         Raises:
             MemoryError: no memory for the workspace.
+            OSError: what evaluates compiles, and this does not.
         """
+        library = compile_kernel("gradients", self._shape.constants())  # most processes never train
+        if library is None:
+            raise OSError("The kernel for training could not be compiled; set `may_compile` of the potential to False.")
         gradients, arrays = packed.new_gradients()
-        status = self._library.differentiate_batch(
+        status = library.differentiate_batch(
             ctypes.byref(packed.struct),
             *batch.arguments(),
             *(_pointer(array) for array in (energies, forces, virials)),

@@ -76,7 +76,7 @@ class Packed:
         n_embedding, n_channels = weights.sender.shape[1], weights.mixing[0].shape[1]
         (hidden, hidden_bias), *later = weights.layers
         linear, linear_bias = weights.linear
-        n_rows = -(-(len(hidden) + 1) // 4) * 4
+        n_rows = (len(hidden) + 1) // 4 * 4 + 4
         rows = np.zeros((n_rows, linear.shape[0]), np.float32)
         rows[: len(hidden)], rows[len(hidden)] = hidden, linear
         bias = np.zeros(n_rows, np.float32)

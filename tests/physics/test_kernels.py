@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 import os
+import platform
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -145,28 +146,29 @@ class TestEvaluation:
         assert compile_potential(potential) is None
 
 
+def gradients_of(potential: CACE, structures: list[Atoms], dtype: torch.dtype) -> dict[str, torch.Tensor]:
+    """Of a loss that depends on everything, each structure and component in its own way."""
+    batch = StructureBatch.from_atoms(structures, dtype=dtype)
+    neighbors = build_neighbor_list(batch, potential.config.cutoff)
+    response = evaluate(potential, batch, neighbors, bare=True, differentiable=True)
+    generator = torch.Generator().manual_seed(1)
+    energies, forces, stresses = (
+        torch.randn(part.shape, generator=generator).to(part)
+        for part in (response.energies, response.forces, response.stresses)
+    )
+    scale = float(response.forces.detach().abs().max())
+    loss = (energies * response.energies).sum() / 100 + (stresses * response.stresses).sum() * 10
+    loss = loss + (torch.tanh(3 * response.forces / scale) * forces).sum()
+    loss.backward()
+    return {name: weight.grad.double() for name, weight in potential.named_parameters() if weight.grad is not None}
+
+
 class TestGradients:
     """By the weights: what training descends along."""
 
-    def gradients(self, potential: CACE, structures: list[Atoms], dtype: torch.dtype) -> dict[str, torch.Tensor]:
-        """Of a loss that depends on everything, each structure and component in its own way."""
-        batch = StructureBatch.from_atoms(structures, dtype=dtype)
-        neighbors = build_neighbor_list(batch, potential.config.cutoff)
-        response = evaluate(potential, batch, neighbors, bare=True, differentiable=True)
-        generator = torch.Generator().manual_seed(1)
-        energies, forces, stresses = (
-            torch.randn(part.shape, generator=generator).to(part)
-            for part in (response.energies, response.forces, response.stresses)
-        )
-        scale = float(response.forces.detach().abs().max())
-        loss = (energies * response.energies).sum() / 100 + (stresses * response.stresses).sum() * 10
-        loss = loss + (torch.tanh(3 * response.forces / scale) * forces).sum()
-        loss.backward()
-        return {name: weight.grad.double() for name, weight in potential.named_parameters() if weight.grad is not None}
-
     def test_equal_automatic_differentiation(self, potential: CACE, structures: list[Atoms]) -> None:
-        found = self.gradients(copy.deepcopy(potential), structures, torch.float32)
-        expected = self.gradients(copy.deepcopy(potential).double(), structures, torch.float64)
+        found = gradients_of(copy.deepcopy(potential), structures, torch.float32)
+        expected = gradients_of(copy.deepcopy(potential).double(), structures, torch.float64)
         assert found.keys() == expected.keys() == dict(potential.named_parameters()).keys()
         for name, value in expected.items():
             assert distance(found[name], value) < 1e-4, name
@@ -341,6 +343,22 @@ class TestCompiler:
         compiler.compile_kernel.cache_clear()
         assert compiler.compile_kernel("neighbors") is not None
         assert [path.stat().st_mtime_ns for path in built.parent.iterdir()] == [stamp]
+
+    @pytest.mark.skipif(platform.machine() != "x86_64", reason="names processors of the x86-64 family")
+    @pytest.mark.parametrize("processor", ["x86-64", "x86-64-v3"])
+    def test_narrower_processors(
+        self, processor: str, structures: list[Atoms], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Four and eight lanes: sums over lanes and the layout of what is padded are others."""
+        options = [*(one for one in compiler._OPTIONS if "march" not in one), f"-march={processor}"]
+        monkeypatch.setattr(compiler, "_OPTIONS", options)
+        potential = CACE(SHAPES["wide"])
+        response = evaluate(potential, batch_of(*structures), build_neighbor_list(batch_of(*structures), 5.0))
+        for found, value in zip(vars(response).values(), vars(exactly(potential, structures)).values(), strict=True):
+            assert distance(found, value) < TOLERANCE
+        found = gradients_of(copy.deepcopy(potential), structures, torch.float32)
+        expected = gradients_of(copy.deepcopy(potential).double(), structures, torch.float64)
+        assert all(distance(found[name], value) < 1e-4 for name, value in expected.items())
 
     def test_without_a_compiler_the_plain_path_works(
         self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture

@@ -1,11 +1,18 @@
-/* Sixteen floats at once, in the vector extension of GCC and clang: the compiler maps them to what the processor has. */
+/* As many floats at once as the processor has lanes, in the vector extension of GCC and clang. */
 #ifndef VECTOR_H
 #define VECTOR_H
 
 #include <math.h>
 #include <stdint.h>
 
+#if defined(__AVX512F__)
 #define LANES 16
+#elif defined(__AVX__)
+#define LANES 8
+#else
+#define LANES 4
+#endif
+
 typedef float vec __attribute__((vector_size(4 * LANES), may_alias));
 typedef int32_t ivec __attribute__((vector_size(4 * LANES)));
 
@@ -59,19 +66,34 @@ INLINE vec exponential(vec x) {
 
 #define SHUFFLE __builtin_shufflevector
 
-/* Lane q of the result is the sum of the lanes of t[q]: a transposition that adds on the way. */
+/* Lane q of the result is the sum of the lanes of t[q]: a transposition that adds on the way. Two vectors become one whose
+ * neighbouring lanes belong to them in turn, within groups of four lanes first, then across groups. */
 INLINE vec sum_each(const vec t[LANES]) {
-  vec pairs[8], fours[4], halves[2];
-  UNROLL for (int i = 0; i < 8; i++) {
+  vec pairs[LANES / 2], fours[LANES / 4];
+  UNROLL for (int i = 0; i < LANES / 2; i++) {
     vec a = t[2 * i], b = t[2 * i + 1];
+#if LANES == 16
     pairs[i] = SHUFFLE(a, b, 0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28, 13, 29) +
                SHUFFLE(a, b, 2, 18, 3, 19, 6, 22, 7, 23, 10, 26, 11, 27, 14, 30, 15, 31);
+#elif LANES == 8
+    pairs[i] = SHUFFLE(a, b, 0, 8, 1, 9, 4, 12, 5, 13) + SHUFFLE(a, b, 2, 10, 3, 11, 6, 14, 7, 15);
+#else
+    pairs[i] = SHUFFLE(a, b, 0, 4, 1, 5) + SHUFFLE(a, b, 2, 6, 3, 7);
+#endif
   }
-  UNROLL for (int i = 0; i < 4; i++) {
+  UNROLL for (int i = 0; i < LANES / 4; i++) {
     vec a = pairs[2 * i], b = pairs[2 * i + 1];
+#if LANES == 16
     fours[i] = SHUFFLE(a, b, 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29) +
                SHUFFLE(a, b, 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31);
+#elif LANES == 8
+    fours[i] = SHUFFLE(a, b, 0, 1, 8, 9, 4, 5, 12, 13) + SHUFFLE(a, b, 2, 3, 10, 11, 6, 7, 14, 15);
+#else
+    fours[i] = SHUFFLE(a, b, 0, 1, 4, 5) + SHUFFLE(a, b, 2, 3, 6, 7);
+#endif
   }
+#if LANES == 16
+  vec halves[2];
   UNROLL for (int i = 0; i < 2; i++) {
     vec a = fours[2 * i], b = fours[2 * i + 1];
     halves[i] = SHUFFLE(a, b, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23) +
@@ -79,6 +101,11 @@ INLINE vec sum_each(const vec t[LANES]) {
   }
   return SHUFFLE(halves[0], halves[1], 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27) +
          SHUFFLE(halves[0], halves[1], 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31);
+#elif LANES == 8
+  return SHUFFLE(fours[0], fours[1], 0, 1, 2, 3, 8, 9, 10, 11) + SHUFFLE(fours[0], fours[1], 4, 5, 6, 7, 12, 13, 14, 15);
+#else
+  return fours[0];
+#endif
 }
 
 #endif
