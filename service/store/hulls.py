@@ -105,7 +105,7 @@ class HullRepository:
 
 def _are_of(rows: FromClause, model: str, fingerprint: str) -> tuple[ColumnElement[bool], ...]:
     return (
-        unindexed(rows.c.model) == model,
+        unindexed(rows.c.model == model),
         rows.c.model_fingerprint == fingerprint,
         rows.c.is_crystal,
         rows.c.converged,

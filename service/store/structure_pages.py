@@ -106,21 +106,21 @@ def _filters(query: StructureQuery, *, is_narrow: bool) -> Iterator[ColumnElemen
     for column, value in (
         (columns.reduced_formula, query.reduced_formula),
         (columns.chemsys, query.chemsys),
-        (unindexed(columns.model) if is_narrow else columns.model, query.model),
         (columns.model_fingerprint, query.model_fingerprint),
         (columns.start, query.start),
         (columns.smiles, query.smiles),
     ):
         if value is not None:
             yield column == value
-    for flag, wanted in (
+    for column, wanted in (
+        (columns.model, query.model),
         (columns.converged, query.converged),
         (columns.passes_checks, query.passes_checks),
         (columns.is_matched, query.matched),
         (columns.is_unique, query.unique),
     ):
         if wanted is not None:
-            yield from _is_flagged(flag, wanted, is_narrow=is_narrow)
+            yield from _is_one_of_few(column, wanted, is_narrow=is_narrow)
     if query.job is not None:
         yield columns.id.between(structure_id_of(query.job, 0), structure_id_of(query.job, MAX_SAMPLES))
     limit = query.energy_above_hull_max
@@ -132,17 +132,17 @@ def _filters(query: StructureQuery, *, is_narrow: bool) -> Iterator[ColumnElemen
         yield from (IS_ON_HULL, columns.is_crystal)  # what the index of the hulls holds
 
 
-def _is_flagged(flag: Column[bool], wanted: bool, *, is_narrow: bool) -> Iterator[ColumnElement[bool]]:
-    """The flag, so that an index of the flagged serves it, but not where there is a narrower one.
+def _is_one_of_few(column: Column[Any], wanted: object, *, is_narrow: bool) -> Iterator[ColumnElement[bool]]:
+    """The value of a column of few values, so that an index of it may serve, but not where there is a narrower one.
 
     PostgreSQL takes what lies in one chemical system to be spread evenly over the order of all. It lies together.
     """
     if is_narrow:
-        yield unindexed(flag) == wanted
+        yield unindexed(column == wanted)
         return
-    yield flag == wanted
-    if flag.nullable:
-        yield flag.is_not(None)  # PostgreSQL does not conclude it
+    yield column == wanted
+    if column.nullable:
+        yield column.is_not(None)  # PostgreSQL does not conclude it
 
 
 def _keys(

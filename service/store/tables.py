@@ -196,9 +196,9 @@ for _name, _filter, _rows in _LISTS:
             )
 
 
-def unindexed(column: ColumnElement[Any]) -> ColumnElement[Any]:
-    """The column, so that no index of it is taken: where its values are too common, and there is a narrower one."""
-    return func.coalesce(column, column)
+def unindexed(condition: ColumnElement[bool]) -> ColumnElement[bool]:
+    """The condition, so that no index serves it: where it holds too often, and there is a narrower one."""
+    return func.coalesce(condition, false())
 
 
 structure_atoms = Table(
