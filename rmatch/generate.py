@@ -43,6 +43,12 @@ def generate(
         typer.Option(help="Known structures to put elements into: whatever `rmatch references import` reads."),
     ] = None,
     seed: Annotated[int, typer.Option(help="Sample k is drawn from (seed, k).")] = 0,
+    memory: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="MiB that structures relaxing together may take; by default what suits the device."
+        ),
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Folder for the structures, one file each.")
     ] = None,
@@ -57,7 +63,12 @@ def generate(
         from rm_engine.files import read_structures
 
     periodic = MOLECULE if molecule else CRYSTAL
-    loaded = load_model(model or default_model(periodic), directories=Settings().model_directories)
+    settings = Settings()
+    loaded = load_model(
+        model or default_model(periodic),
+        directories=settings.model_directories,
+        memory_budget=memory * 2**20 if memory else settings.memory_budget_bytes,
+    )
     known = [(stored.name, stored.atoms) for stored in read_structures(references)] if references else []
     console = Console(stderr=as_json)
     with _show(composition, n, loaded.card, console) as show:

@@ -7,11 +7,9 @@ from rm_engine.neighbors.padded import (
     build_plain_list,
     count_images,
 )
-from rm_engine.neighbors.skin import SkinnedNeighbors
 
 __all__ = [
     "NeighborList",
-    "SkinnedNeighbors",
     "TooManyNeighborsError",
     "build_neighbor_list",
     "build_plain_list",

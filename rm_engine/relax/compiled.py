@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Iterator
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict
+from queue import Empty, SimpleQueue
 from threading import Event
 from typing import Final
 
@@ -22,11 +24,13 @@ from rm_engine.potential import CompiledPotential
 from rm_engine.relax.config import RelaxationConfig
 from rm_engine.relax.guard import THIN, TOO_LARGE
 from rm_engine.relax.outcome import OnDone, OnProgress, Outcome, RelaxationResult
-from rm_engine.relax.state import REDUCTION_INTERVAL
 from rm_engine.structure import StructureBatch, reduce_cell
 
 _SLICE: Final = 200
 """Steps between two looks at whether to stop."""
+
+_REDUCTION_INTERVAL: Final = 50
+"""Steps between two looks at whether a cell has become skewed."""
 
 _PATIENCE: Final = 0.1
 """Seconds between two reports of progress."""
@@ -119,17 +123,18 @@ def relax_compiled(
     on_done: OnDone | None = None,
 ) -> RelaxationResult:
     """:func:`rm_engine.relax.relax` on the CPU by the kernel."""
-    outcome, stopped = Outcome(batch), Event()
+    outcome, stopped, done = Outcome(batch), Event(), SimpleQueue[Future[Ending]]()
     n_steps = 0
     with ThreadPoolExecutor(config.n_threads or torch.get_num_threads()) as pool:
-        pending = {
-            pool.submit(relaxation.run, stopped): (row, relaxation)
-            for row, relaxation in enumerate(_relaxations(compiled, batch, config))
-        }
+        pending = {}
+        for row, relaxation in enumerate(_relaxations(compiled, batch, config)):
+            future = pool.submit(relaxation.run, stopped)
+            pending[future] = (row, relaxation)
+            future.add_done_callback(done.put)
         try:
             while pending:
-                done, _ = wait(pending, timeout=_PATIENCE, return_when=FIRST_COMPLETED)
-                for future in sorted(done, key=lambda future: pending[future][0]):
+                with suppress(Empty):
+                    future = done.get(timeout=_PATIENCE)
                     row, relaxation = pending.pop(future)
                     _record(outcome, row, relaxation, future.result())
                     n_steps = max(n_steps, relaxation.state.n_steps)
@@ -175,5 +180,5 @@ def _constants(config: RelaxationConfig) -> RelaxationConstants:
         thin=THIN,
         max_steps=config.max_steps,
         cell=_FREEDOMS.index(config.cell),
-        reduction_interval=REDUCTION_INTERVAL,
+        reduction_interval=_REDUCTION_INTERVAL,
     )

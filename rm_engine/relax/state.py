@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Final, Literal, Self
+from typing import Literal, Self
 
 import torch
 from torch import Tensor
 
 from rm_engine.structure import StructureBatch, reduce_cell
-
-REDUCTION_INTERVAL: Final = 50
-"""Steps between two looks at whether cells have become skewed, where no neighbour list asks for one earlier."""
 
 CellFreedom = Literal["free", "fixed_volume", "fixed"]
 

@@ -140,8 +140,10 @@ class Trainer(Descent[TrainingSpec, EpochRecord]):
     def draw(self, batch: StructureBatch, stream: int, count: int) -> Example:
         """Shake a batch with the noise number ``count`` of a stream."""
         noisy = shake(batch, self.spec.noise, seeded_generator(self.spec.seed, stream, count))
-        neighbors = build_neighbor_list(noisy.batch, self.spec.potential.cutoff)
-        return Example(noisy, neighbors, respond(noisy, neighbors, self.spec.noise))
+        noise = self.spec.noise
+        close = build_neighbor_list(noisy.batch, noise.repulsion_cutoff)  # few, and most of the response's work
+        target = respond(noisy, close, noise)
+        return Example(noisy, build_neighbor_list(noisy.batch, self.spec.potential.cutoff), target)
 
     def errors_of(self, potential: CACE, example: Example, *, differentiable: bool = False) -> Errors:
         """Squared errors of a potential on an example."""

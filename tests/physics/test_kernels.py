@@ -285,6 +285,14 @@ class TestRelaxation:
         assert torch.allclose(result.energies[:1], result.energies[1:], atol=1e-4)
         assert cell_heights(result.structures.cells).min() > 1.5
 
+    def test_no_neighbor_is_missed(self, model: Model, starts: list[Atoms]) -> None:
+        """With next to no skin the list is built at every step."""
+        wide, thin = (
+            relax(model.potential, batch_of(*starts), RelaxationConfig(skin=skin, max_steps=30)) for skin in (0.5, 1e-6)
+        )
+        assert torch.allclose(wide.structures.positions, thin.structures.positions, atol=1e-3)
+        assert torch.allclose(wide.energies, thin.energies, atol=1e-3)
+
     def test_the_number_of_threads_changes_nothing(self, model: Model, starts: list[Atoms]) -> None:
         one, three = (
             relax(model.potential, batch_of(*starts), RelaxationConfig(n_threads=n_threads)) for n_threads in (1, 3)

@@ -15,7 +15,6 @@ from potentials import random_structure
 
 from rm_engine.neighbors import (
     NeighborList,
-    SkinnedNeighbors,
     TooManyNeighborsError,
     build_neighbor_list,
     count_images,
@@ -185,64 +184,8 @@ def walk(batch: StructureBatch, steps: np.ndarray, rng: np.random.Generator) -> 
     return batch.moved(carried + moves, batch.cells @ strain)
 
 
-class TestSkin:
+class TestReplaced:
     CUTOFF = 3.0
-
-    def test_no_pair_is_missed_before_the_list_is_stale(self) -> None:
-        """Random walks, each structure at its own pace; the fresh list is the judge at every step."""
-        rng = np.random.default_rng(0)
-        n_stale = n_fresh = 0
-        for seed in range(10, 20):
-            batch = mixed_batch(seed)
-            skinned = SkinnedNeighbors.build(batch, self.CUTOFF, 0.6)
-            for _ in range(12):
-                batch = walk(batch, rng.choice([0.0, 0.03, 0.15], 4), rng)
-                stale = skinned.is_stale(batch)
-                valid = skinned.select(~stale)
-                still = batch.select(~stale)
-                fresh = build_neighbor_list(still, self.CUTOFF)
-                assert pairs_within(valid.neighbors, still, self.CUTOFF) == pairs_of(fresh)
-                skinned = skinned.refresh(batch)
-                assert not skinned.is_stale(batch).any()
-                everything = build_neighbor_list(batch, self.CUTOFF)
-                assert pairs_within(skinned.neighbors, batch, self.CUTOFF) == pairs_of(everything)
-                n_stale, n_fresh = n_stale + int(stale.sum()), n_fresh + int((~stale).sum())
-        assert n_stale > 50
-        assert n_fresh > 100
-
-    @pytest.mark.parametrize(("share", "is_stale"), [(0.499, False), (0.501, True)])
-    def test_two_atoms_that_head_for_each_other_share_the_skin(self, share: float, is_stale: bool) -> None:
-        skin = 0.5
-        at = batch_of(Atoms("C2", [[0, 0, 0], [self.CUTOFF + skin, 0, 0]]))
-        moves = torch.tensor([[share * skin, 0, 0], [-share * skin, 0, 0]], dtype=torch.float64)
-        skinned = SkinnedNeighbors.build(at, self.CUTOFF, skin)
-        assert bool(skinned.is_stale(at.moved(at.positions + moves, at.cells))) is is_stale
-
-    def test_another_cell_of_the_same_lattice_is_stale(self) -> None:
-        """Offsets count cell vectors, so they mean nothing in another cell."""
-        batch = batch_of(random_structure([6], 3, 0))
-        skinned = SkinnedNeighbors.build(batch, self.CUTOFF, 0.5)
-        change = torch.tensor([[1.0, 0, 0], [1, 1, 0], [0, 0, 1]], dtype=torch.float64)
-        oblique = batch.moved(batch.positions, change @ batch.cells)
-        assert skinned.is_stale(oblique).all()
-        refreshed = skinned.refresh(oblique)
-        assert pairs_of(refreshed.neighbors) == pairs_of(build_neighbor_list(oblique, self.CUTOFF + 0.5))
-
-    def test_nothing_is_done_while_nothing_is_stale(self) -> None:
-        batch = mixed_batch(0)
-        skinned = SkinnedNeighbors.build(batch, self.CUTOFF, 0.5)
-        assert skinned.refresh(batch) is skinned
-
-    @settings(max_examples=30, deadline=None)
-    @given(seed=st.integers(0, 1000), keep=st.tuples(*[st.booleans()] * 4))
-    def test_select_equals_a_list_of_the_selected(self, seed: int, keep: tuple[bool, ...]) -> None:
-        batch = mixed_batch(seed)
-        chosen = torch.tensor(keep)
-        selected = SkinnedNeighbors.build(batch, self.CUTOFF, 0.5).select(chosen)
-        fresh = build_neighbor_list(batch.select(chosen), self.CUTOFF + 0.5)
-        assert pairs_of(selected.neighbors) == pairs_of(fresh)
-        assert selected.neighbors.index.shape == fresh.index.shape
-        assert selected.built_at.n_structures == sum(keep)
 
     @settings(max_examples=30, deadline=None)
     @given(seed=st.integers(0, 1000), stale=st.tuples(*[st.booleans()] * 4), scale=st.floats(0.7, 1.4))

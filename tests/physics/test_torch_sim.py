@@ -59,7 +59,7 @@ def test_keeps_the_contract_of_a_model(model: Model) -> None:
 def test_answers_what_the_potential_answers(model: Model) -> None:
     adapter = TorchSimModel(model)
     assert_answers_as_evaluate(adapter, model, shaken(SALT, IRON))
-    for seed in (1, 2):  # the same atoms elsewhere, further than the skin of the neighbour list is thick
+    for seed in (1, 2):  # the same atoms elsewhere
         assert_answers_as_evaluate(adapter, model, shaken(SALT * 2, IRON, seed=seed))
     assert_answers_as_evaluate(adapter, model, shaken(IRON, SALT))
 
