@@ -176,13 +176,8 @@ _LISTS: Final[tuple[tuple[str, tuple[str, ...], ColumnElement[bool] | None], ...
 )
 """What lists of structures are filtered by: name, column, and which rows where the rest needs no index."""
 
-Index(
-    "ix_structures_smiles_id",
-    structures.c.smiles,
-    structures.c.id,
-    postgresql_where=structures.c.smiles.is_not(None),
-    sqlite_where=structures.c.smiles.is_not(None),
-)
+_known = structures.c.smiles.is_not(None)
+Index("ix_structures_smiles_id", *structures.c["smiles", "id"], postgresql_where=_known, sqlite_where=_known)
 
 # A page is read off an index of its filter and its order: it costs the same wherever it is, however long the list.
 for _name, _filter, _rows in _LISTS:
