@@ -18,7 +18,7 @@ from benchmarks.timing import cpu_seconds
 from rm_engine import load_model
 from rm_engine.checkpoint import Model
 from rm_engine.prototypes import load_prototypes
-from rm_engine.relax import RelaxationResult, relax
+from rm_engine.relax import RelaxationResult, relax_in_stages
 from rm_engine.search import generate_samples, stages
 from rm_engine.spec import GenerationSpec
 
@@ -120,25 +120,25 @@ def _overheads(model: Model, composition: str, n: int, n_runs: int) -> Iterator[
     spec = GenerationSpec(composition=composition, n=n, model=model.card.name)
     recorded: list[RelaxationResult] = []
 
-    def record(*arguments: Any, **options: Any) -> RelaxationResult:  # noqa: ANN401  # whatever relax takes
-        recorded.append(relax(*arguments, **options))
+    def record(*arguments: Any, **options: Any) -> RelaxationResult:  # noqa: ANN401  # whatever it takes
+        recorded.append(relax_in_stages(*arguments, **options))
         return recorded[-1]
 
     def search() -> None:
         generate_samples(model, spec, range(n))
 
-    with patch.object(stages, "relax", record):
+    with patch.object(stages, "relax_in_stages", record):
         search()
     for _ in range(n_runs):
-        with patch.object(stages, "relax", _replay(recorded)):
+        with patch.object(stages, "relax_in_stages", _replay(recorded)):
             yield cpu_seconds(search) / n * 1000
 
 
 def _replay(recorded: list[RelaxationResult]) -> Callable[..., RelaxationResult]:
-    """A ``relax`` that gives what was recorded, call by call."""
+    """A ``relax_in_stages`` that gives what was recorded, call by call."""
     results = iter([(result, result.structures.to_atoms()) for result in recorded])
 
-    def relax(*arguments: Any) -> RelaxationResult:  # noqa: ANN401  # see rm_engine.relax.relax
+    def replay(*arguments: Any) -> RelaxationResult:  # noqa: ANN401  # see rm_engine.relax.relax_in_stages
         result, structures = next(results)
         on_done = arguments[4] if len(arguments) > 4 else None
         columns = (column.tolist() for column in (result.energies, result.converged, result.n_steps))
@@ -147,4 +147,4 @@ def _replay(recorded: list[RelaxationResult]) -> Callable[..., RelaxationResult]
                 on_done(row, atoms, *outcome)
         return result
 
-    return relax
+    return replay

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +18,22 @@ Action = Callable[[], object]
 def use_one_core() -> None:
     """Let torch compute in one thread."""
     torch.set_num_threads(1)
+
+
+@contextmanager
+def pinned_to_one_core() -> Iterator[None]:
+    """Keep this thread, and those that it starts, on one core: a thread that waits for another would else use a second
+    one now and then.
+    """
+    if not hasattr(os, "sched_setaffinity"):  # not on Linux
+        yield
+        return
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(allowed)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, allowed)
 
 
 def cpu_seconds(action: Action) -> float:

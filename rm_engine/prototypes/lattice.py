@@ -57,6 +57,8 @@ def build_cell(space_group: int, shape: Sequence[float] | Floats, volume: float)
     if system == "hexagonal":
         everything[4] = -0.5
     log_b, log_c, cos_beta, cos_alpha, cos_gamma = everything.tolist()
+    if abs(cos_gamma) >= 1:
+        raise ValueError("the angles close no cell")
     sin_gamma = np.sqrt(1 - cos_gamma**2)
     y = (cos_alpha - cos_beta * cos_gamma) / sin_gamma
     z2 = 1 - cos_beta**2 - y**2

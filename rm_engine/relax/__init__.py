@@ -4,7 +4,7 @@ from rm_engine.relax.config import RelaxationConfig
 from rm_engine.relax.fire import FireConfig
 from rm_engine.relax.guard import GuardConfig
 from rm_engine.relax.outcome import OnDone, OnProgress, RelaxationResult
-from rm_engine.relax.relaxation import relax
+from rm_engine.relax.relaxation import relax, relax_in_stages
 from rm_engine.relax.state import CellFreedom
 
 __all__ = [
@@ -16,4 +16,5 @@ __all__ = [
     "RelaxationConfig",
     "RelaxationResult",
     "relax",
+    "relax_in_stages",
 ]

@@ -7,7 +7,7 @@ The steps are those of the plain path; degrees of freedom are in double precisio
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict
@@ -44,7 +44,7 @@ _NO_STEP: Final = -1
 
 
 class Relaxation:
-    """One structure on its way: the kernel's state and the arrays it points to.
+    """One structure on its way through one or two stages: the kernel's state and the arrays it points to.
 
     Args:
         compiled: the potential.
@@ -52,7 +52,11 @@ class Relaxation:
         positions: (n_atoms, 3) Å.
         cell: (3, 3) Å.
         periodic: (3,) bool.
-        constants: how to relax.
+        stages: how to relax, one after the other.
+
+    Attributes:
+        state: of the present stage.
+        n_steps: steps of all stages that have ended.
     """
 
     def __init__(
@@ -62,11 +66,26 @@ class Relaxation:
         positions: NDArray[np.float64],
         cell: NDArray[np.float64],
         periodic: NDArray[np.bool_],
-        constants: RelaxationConstants,
+        stages: Sequence[RelaxationConstants],
     ) -> None:
         self._compiled = compiled
-        self._constants = constants
+        self._stages = stages
         self._species = compiled.species(numbers)
+        self._periodic = (ctypes.c_uint8 * 4)(*periodic.tolist())
+        self.n_steps = 0
+        self._begin(stages[0], positions, cell)
+
+    def run(self, stopped: Event) -> Ending:
+        """Relax to the end, or until told to stop."""
+        ending = self._finish(self._stages[0], stopped)
+        for stage in self._stages[1:]:
+            if self.state.reason or ending in _TOO_LARGE:
+                break
+            self._begin(stage, self.positions, self.cell)
+            ending = self._finish(stage, stopped)
+        return ending
+
+    def _begin(self, stage: RelaxationConstants, positions: NDArray[np.float64], cell: NDArray[np.float64]) -> None:
         self._positions = positions.copy()
         self._velocities = np.zeros_like(self._positions)
         self.state = RelaxationStruct(
@@ -74,23 +93,23 @@ class Relaxation:
             species=self._species.ctypes.data,
             reference_positions=self._positions.ctypes.data,
             velocities=self._velocities.ctypes.data,
-            periodic=(ctypes.c_uint8 * 4)(*periodic.tolist()),
+            periodic=self._periodic,
             reference_cell=(ctypes.c_double * 9)(*cell.flat),
             deformation=(ctypes.c_double * 9)(1, 0, 0, 0, 1, 0, 0, 0, 1),
-            time_step=constants.time_step,
-            mixing=constants.mixing,
+            time_step=stage.time_step,
+            mixing=stage.mixing,
             start_volume=abs(np.linalg.det(cell)),
             energy=np.nan,
             reduced_at=_NO_STEP,
         )
 
-    def run(self, stopped: Event) -> Ending:
-        """Relax to the end, or until told to stop."""
+    def _finish(self, stage: RelaxationConstants, stopped: Event) -> Ending:
         ending = Ending.GOES_ON
         while ending in {Ending.GOES_ON, Ending.REDUCE} and not stopped.is_set():
-            ending = self._compiled.kernel.relax(self._compiled.packed, self._constants, self.state, _SLICE)
+            ending = self._compiled.kernel.relax(self._compiled.packed, stage, self.state, _SLICE)
             if ending is Ending.REDUCE:
                 self._reduce()
+        self.n_steps += self.state.n_steps
         return ending
 
     @property
@@ -118,16 +137,18 @@ class Relaxation:
 def relax_compiled(
     compiled: CompiledPotential,
     batch: StructureBatch,
-    config: RelaxationConfig,
+    stages: Sequence[RelaxationConfig],
     on_progress: OnProgress | None = None,
     on_done: OnDone | None = None,
 ) -> RelaxationResult:
-    """:func:`rm_engine.relax.relax` on the CPU by the kernel."""
+    """:func:`rm_engine.relax.relax_in_stages` on the CPU by the kernel: each structure goes on to its next stage by
+    itself.
+    """
     outcome, stopped, done = Outcome(batch), Event(), SimpleQueue[Future[Ending]]()
     n_steps = 0
-    with ThreadPoolExecutor(config.n_threads or torch.get_num_threads()) as pool:
+    with ThreadPoolExecutor(stages[-1].n_threads or torch.get_num_threads()) as pool:
         pending = {}
-        for row, relaxation in enumerate(_relaxations(compiled, batch, config)):
+        for row, relaxation in enumerate(_relaxations(compiled, batch, stages)):
             future = pool.submit(relaxation.run, stopped)
             pending[future] = (row, relaxation)
             future.add_done_callback(done.put)
@@ -137,7 +158,7 @@ def relax_compiled(
                     future = done.get(timeout=_PATIENCE)
                     row, relaxation = pending.pop(future)
                     _record(outcome, row, relaxation, future.result())
-                    n_steps = max(n_steps, relaxation.state.n_steps)
+                    n_steps = max(n_steps, relaxation.n_steps)
                 outcome.tell(on_done)
                 if on_progress is not None:
                     on_progress(outcome.n_done, n_steps)
@@ -149,21 +170,17 @@ def relax_compiled(
 
 def _record(outcome: Outcome, row: int, relaxation: Relaxation, ending: Ending) -> None:
     state = relaxation.state
-    outcome.record(
-        torch.tensor([row]),
-        torch.from_numpy(relaxation.positions),
-        torch.from_numpy(relaxation.cell)[None],
-        torch.tensor([state.n_steps]),
-        torch.tensor([TOO_LARGE if ending in _TOO_LARGE else state.reason]),
-        torch.tensor([state.energy]),
-        torch.tensor([ending is Ending.CONVERGED]),
-    )
+    code = TOO_LARGE if ending in _TOO_LARGE else state.reason
+    converged = ending is Ending.CONVERGED
+    outcome.record_one(row, relaxation.positions, relaxation.cell, relaxation.n_steps, code, state.energy, converged)
 
 
-def _relaxations(compiled: CompiledPotential, batch: StructureBatch, config: RelaxationConfig) -> Iterator[Relaxation]:
+def _relaxations(
+    compiled: CompiledPotential, batch: StructureBatch, stages: Sequence[RelaxationConfig]
+) -> Iterator[Relaxation]:
     positions, numbers = batch.positions.double().numpy(), batch.numbers.numpy()
     cells, periodic = batch.cells.double().numpy(), batch.periodic.numpy()
-    constants = _constants(config)
+    constants = [_constants(stage) for stage in stages]
     ends = np.cumsum(batch.sizes.numpy())
     for row, (end, size) in enumerate(zip(ends, batch.sizes.tolist(), strict=True)):
         atoms = slice(end - size, end)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from ase import Atoms
+from numpy.typing import NDArray
 from torch import Tensor
 
 from rm_engine.relax.guard import REASONS
@@ -53,7 +55,7 @@ class Outcome:
         self._converged = torch.zeros(n, dtype=torch.bool, device=device)
         self._n_steps = torch.zeros(n, dtype=torch.int64, device=device)
         self._codes = torch.zeros(n, dtype=torch.int64, device=device)
-        self._untold: list[Tensor] = []
+        self._untold: list[int] = []
         self.n_done = 0
 
     def record(
@@ -86,18 +88,37 @@ class Outcome:
         self._energies[rows] = energies.to(self._energies)
         self._converged[rows] = converged
         self.n_done += len(rows)
-        self._untold.append(rows)
+        self._untold += rows.tolist()
+
+    def record_one(
+        self,
+        row: int,
+        positions: NDArray[np.float64],
+        cell: NDArray[np.float64],
+        n_steps: int,
+        code: int,
+        energy: float,
+        converged: bool,
+    ) -> None:
+        """The same for one structure of a batch on the CPU, in a tenth of the time."""
+        end = int(self._ends[row])
+        self._positions.numpy()[end - len(positions) : end] = positions
+        columns = (self._cells, self._n_steps, self._codes, self._energies, self._converged)
+        for column, value in zip(columns, (cell, n_steps, code, energy, converged), strict=True):
+            column.numpy()[row] = value
+        self.n_done += 1
+        self._untold.append(row)
 
     def tell(self, on_done: OnDone | None) -> None:
         """Pass on what was taken down since the last call."""
         untold, self._untold = self._untold, []
-        if on_done is None:
+        if on_done is None or not untold:
             return
+        rows = torch.tensor(untold, device=self._ends.device)
         columns = (self._ends, self._energies, self._converged, self._n_steps, self._codes)
-        for rows in untold:
-            left = zip(rows.tolist(), *(column[rows].tolist() for column in columns), strict=True)
-            for row, end, energy, converged, n_steps, code in left:
-                on_done(row, self._atoms(row, end), energy, converged, n_steps, REASONS[code] or None)
+        left = zip(untold, *(column[rows].tolist() for column in columns), strict=True)
+        for row, end, energy, converged, n_steps, code in left:
+            on_done(row, self._atoms(row, end), energy, converged, n_steps, REASONS[code] or None)
 
     def _atoms(self, row: int, end: int) -> Atoms:
         """Where a structure is that ends before this atom of the batch."""

@@ -9,7 +9,7 @@ from typing import Final
 from ase import Atoms
 
 from rm_engine.checkpoint import Model
-from rm_engine.relax import CellFreedom, OnDone, OnProgress, RelaxationConfig, RelaxationResult, relax
+from rm_engine.relax import CellFreedom, OnDone, OnProgress, RelaxationConfig, RelaxationResult, relax_in_stages
 from rm_engine.search.starts import Start
 from rm_engine.spec import GenerationSpec
 from rm_engine.structure import StructureBatch
@@ -65,23 +65,5 @@ def relax_starts(
     fmax = spec.fmax * (_MOLECULE_TIGHTNESS if spec.is_molecule else 1)
     budget = model.memory_budget
     final = RelaxationConfig(fmax=fmax, max_steps=spec.max_steps, cell=freedom, memory_budget=budget)
-    if freedom == "fixed":
-        return relax(model.potential, batch, final, on_progress, on_done)
-    settling = replace(_SETTLING, memory_budget=budget)
-    settled = relax(model.potential, batch, settling, on_progress and (lambda _, n_steps: on_progress(0, n_steps)))
-    relaxed = relax(model.potential, settled.structures, final, on_progress, on_done and _after(settled, on_done))
-    return replace(
-        relaxed,
-        n_steps=relaxed.n_steps + settled.n_steps,
-        reasons=[early or late for early, late in zip(settled.reasons, relaxed.reasons, strict=True)],
-    )
-
-
-def _after(settled: RelaxationResult, on_done: OnDone) -> OnDone:
-    """``on_done`` for a stage that follows another."""
-    n_steps_before = settled.n_steps.tolist()
-
-    def tell(row: int, atoms: Atoms, energy: float, converged: bool, n_steps: int, reason: str | None) -> None:
-        on_done(row, atoms, energy, converged, n_steps_before[row] + n_steps, settled.reasons[row] or reason)
-
-    return tell
+    stages = (final,) if freedom == "fixed" else (replace(_SETTLING, memory_budget=budget), final)
+    return relax_in_stages(model.potential, batch, stages, on_progress, on_done)

@@ -17,7 +17,7 @@ from torch.utils._pytree import tree_leaves
 from rm_engine.checkpoint import Model, load_model
 from rm_engine.neighbors.padded import build_plain_list
 from rm_engine.potential import evaluation
-from rm_engine.relax import GuardConfig, RelaxationConfig, RelaxationResult, flight, relax, skin
+from rm_engine.relax import GuardConfig, RelaxationConfig, RelaxationResult, flight, relax_in_stages, skin
 from rm_engine.relax.flight import relax_in_flight
 from rm_engine.relax.memory import CPU_BUDGET, estimate_bytes, find_budget
 from rm_engine.relax.state import RelaxationState
@@ -298,10 +298,10 @@ class TestBudget:
         asked: list[int | None] = []
 
         def observe(*arguments: Any) -> RelaxationResult:
-            asked.extend(one.memory_budget for one in arguments if isinstance(one, RelaxationConfig))
-            return relax(*arguments)
+            asked.extend(stage.memory_budget for stage in arguments[2])
+            return relax_in_stages(*arguments)
 
-        monkeypatch.setattr(stages, "relax", observe)
+        monkeypatch.setattr(stages, "relax_in_stages", observe)
         model = ModelCache(Settings(memory_budget_bytes=2 << 20)).load("diamond").model
         spec = GenerationSpec(composition="C", model="diamond", max_steps=5)
         stages.relax_starts(model, spec, [Starts(spec, model.card).draw(0).atoms])

@@ -241,8 +241,12 @@ class TestSearch:
         with pytest.raises(KeyboardInterrupt):
             generate_samples(diamond, spec, range(2), on_structure=stop)
 
-    def test_steps_are_those_of_both_stages(self, mp20: Model) -> None:
+    @pytest.mark.parametrize("may_compile", [True, False])
+    def test_steps_are_those_of_both_stages(
+        self, mp20: Model, may_compile: bool, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """What is told of each structure is what the result says of it, however the stages are put together."""
+        monkeypatch.setattr(mp20.potential, "may_compile", may_compile)
         spec = GenerationSpec(composition="LiS2", model="mp20", max_steps=30)
         starts = [draw(spec, mp20.card, sample) for sample in range(6)]
         told: dict[int, tuple[float, bool, int, str | None]] = {}
