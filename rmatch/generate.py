@@ -45,9 +45,7 @@ def generate(
     seed: Annotated[int, typer.Option(help="Sample k is drawn from (seed, k).")] = 0,
     memory: Annotated[
         int | None,
-        typer.Option(
-            min=1, help="MiB that structures relaxing together may take; by default what suits the device."
-        ),
+        typer.Option(min=1, help="MiB that structures relaxing together may take; by default what suits the device."),
     ] = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Folder for the structures, one file each.")

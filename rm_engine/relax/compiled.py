@@ -148,7 +148,7 @@ def relax_compiled(
     n_steps = 0
     with ThreadPoolExecutor(stages[-1].n_threads or torch.get_num_threads()) as pool:
         pending = {}
-        for row, relaxation in enumerate(_relaxations(compiled, batch, stages)):
+        for row, relaxation in _relaxations(compiled, batch, stages):
             future = pool.submit(relaxation.run, stopped)
             pending[future] = (row, relaxation)
             future.add_done_callback(done.put)
@@ -177,14 +177,16 @@ def _record(outcome: Outcome, row: int, relaxation: Relaxation, ending: Ending) 
 
 def _relaxations(
     compiled: CompiledPotential, batch: StructureBatch, stages: Sequence[RelaxationConfig]
-) -> Iterator[Relaxation]:
+) -> Iterator[tuple[int, Relaxation]]:
+    """Row and relaxation of every structure, the largest first: no thread is left with a long one at the end."""
     positions, numbers = batch.positions.double().numpy(), batch.numbers.numpy()
     cells, periodic = batch.cells.double().numpy(), batch.periodic.numpy()
     constants = [_constants(stage) for stage in stages]
-    ends = np.cumsum(batch.sizes.numpy())
-    for row, (end, size) in enumerate(zip(ends, batch.sizes.tolist(), strict=True)):
-        atoms = slice(end - size, end)
-        yield Relaxation(compiled, numbers[atoms], positions[atoms], cells[row], periodic[row], constants)
+    sizes = batch.sizes.numpy()
+    ends = np.cumsum(sizes)
+    for row in np.argsort(-sizes, kind="stable").tolist():
+        atoms = slice(ends[row] - sizes[row], ends[row])
+        yield row, Relaxation(compiled, numbers[atoms], positions[atoms], cells[row], periodic[row], constants)
 
 
 def _constants(config: RelaxationConfig) -> RelaxationConstants:
