@@ -7,9 +7,9 @@ The steps are those of the plain path; degrees of freedom are in double precisio
 from __future__ import annotations
 
 import ctypes
+from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from queue import Empty, SimpleQueue
 from threading import Event
@@ -144,28 +144,41 @@ def relax_compiled(
     """:func:`rm_engine.relax.relax_in_stages` on the CPU by the kernel: each structure goes on to its next stage by
     itself.
     """
-    outcome, stopped, done = Outcome(batch), Event(), SimpleQueue[Future[Ending]]()
-    n_steps = 0
-    with ThreadPoolExecutor(stages[-1].n_threads or torch.get_num_threads()) as pool:
-        pending = {}
-        for row, relaxation in _relaxations(compiled, batch, stages):
-            future = pool.submit(relaxation.run, stopped)
-            pending[future] = (row, relaxation)
-            future.add_done_callback(done.put)
+    outcome, stopped = Outcome(batch), Event()
+    waiting = deque(_relaxations(compiled, batch, stages))
+    done: SimpleQueue[tuple[int, Relaxation, Ending]] = SimpleQueue()
+    n_threads, n_steps = stages[-1].n_threads or torch.get_num_threads(), 0
+    with ThreadPoolExecutor(n_threads) as pool:
+        threads = [pool.submit(_relax_waiting, waiting, done, stopped) for _ in range(n_threads)]
         try:
-            while pending:
-                with suppress(Empty):
-                    future = done.get(timeout=_PATIENCE)
-                    row, relaxation = pending.pop(future)
-                    _record(outcome, row, relaxation, future.result())
+            while outcome.n_done < batch.n_structures:
+                try:
+                    row, relaxation, ending = done.get(timeout=_PATIENCE)
+                except Empty:
+                    for thread in threads:
+                        if thread.done():
+                            thread.result()  # raises what ended it
+                else:
+                    _record(outcome, row, relaxation, ending)
                     n_steps = max(n_steps, relaxation.n_steps)
                 outcome.tell(on_done)
                 if on_progress is not None:
                     on_progress(outcome.n_done, n_steps)
         finally:  # a callback has had enough: what runs ends with its slice
             stopped.set()
-            pool.shutdown(cancel_futures=True)
     return outcome.result()
+
+
+def _relax_waiting(
+    waiting: deque[tuple[int, Relaxation]], done: SimpleQueue[tuple[int, Relaxation, Ending]], stopped: Event
+) -> None:
+    """What a thread does: one structure after the other, until none waits."""
+    while not stopped.is_set():
+        try:
+            row, relaxation = waiting.popleft()
+        except IndexError:
+            return
+        done.put((row, relaxation, relaxation.run(stopped)))
 
 
 def _record(outcome: Outcome, row: int, relaxation: Relaxation, ending: Ending) -> None:

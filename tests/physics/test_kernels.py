@@ -20,7 +20,7 @@ from potentials import random_structure
 
 from rm_engine import load_model
 from rm_engine.checkpoint import Model
-from rm_engine.kernels import compiler
+from rm_engine.kernels import Kernel, compiler
 from rm_engine.neighbors import build_neighbor_list, build_plain_list
 from rm_engine.potential import CACE, Response, compile_potential, estimate_energies, evaluate
 from rm_engine.relax import CellFreedom, GuardConfig, RelaxationConfig, RelaxationResult, relax
@@ -326,6 +326,16 @@ class TestRelaxation:
         for callback in ({"on_progress": stop}, {"on_done": stop}):
             with pytest.raises(KeyboardInterrupt):
                 relax(model.potential, batch_of(*starts), RelaxationConfig(), **callback)
+
+    def test_what_a_thread_raises_ends_the_run(
+        self, model: Model, starts: list[Atoms], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(*_: object) -> None:
+            raise IndexError("no such thing")
+
+        monkeypatch.setattr(Kernel, "relax", fail)
+        with pytest.raises(IndexError, match="no such thing"):
+            relax(model.potential, batch_of(*starts), RelaxationConfig(n_threads=2))
 
     def test_too_many_neighbors(self, model: Model) -> None:
         atoms = Atoms("C", cell=[0.001, 0.001, 5000.0], pbc=True)
