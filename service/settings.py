@@ -44,6 +44,8 @@ class Settings(BaseSettings):
         default=15.0, gt=0, description="A chunk nobody took is announced again after this; the wait doubles each time."
     )
 
+    idempotency_hours: float = Field(default=48.0, ge=24, description="How long idempotency keys are remembered.")
+
     sandbox_seconds: float = Field(default=20.0, gt=0, description="Wall and CPU time to read an uploaded file.")
     sandbox_memory_bytes: int = Field(
         default=2 * 1024**3, ge=256 * 1024**2, description="Memory to read an uploaded file."

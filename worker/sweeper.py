@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
+from datetime import timedelta
 
 import structlog
 
 from service.domain import StoreUnavailableError
-from service.jobs import announce_due_chunks
+from service.jobs import announce_due_chunks, forget_old_keys
 from service.logs import configure_logging
 from service.queue import ChunkQueue
 from service.settings import Settings
@@ -17,7 +18,8 @@ _log = structlog.get_logger(__name__)
 
 
 def sweep(store: Store, queue: ChunkQueue, settings: Settings) -> int:
-    """Announce every chunk that is due; returns how many the broker took.
+    """Announce every chunk that is due, and forget idempotency keys that are too old; returns how many chunks the
+    broker took.
 
     Raises:
         StoreUnavailableError: the database does not answer.
@@ -25,6 +27,7 @@ def sweep(store: Store, queue: ChunkQueue, settings: Settings) -> int:
     n_announced = announce_due_chunks(store, queue.announce, settings.reannounce_seconds)
     if n_announced:
         _log.info("chunks_announced", count=n_announced)
+    forget_old_keys(store, timedelta(hours=settings.idempotency_hours))
     return n_announced
 
 

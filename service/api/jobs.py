@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 
 from rm_engine.errors import InputError
 from rm_engine.spec import find_model, read_card
@@ -12,7 +12,7 @@ from service.api.paging import decode_cursor, next_path, page_size
 from service.api.requests import GenerateRequest
 from service.api.schemas import JobItem, JobPage
 from service.api.services import Services, Use
-from service.domain import JobState, NotFoundError
+from service.domain import JobState, NotFoundError, RepeatableRequest
 from service.domain.ids import is_job_id
 from service.jobs import ChunkLimits, announce_due_chunks, cancel_job, submit_job
 
@@ -22,14 +22,32 @@ _ANNOUNCED_AT_ONCE = 64
 """The sweeper announces the rest of a large job, so that no request waits for thousands of messages."""
 
 
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=200,
+        pattern=r"^[!-~]+$",
+        description="Any text not used for another request, a UUID for instance; remembered for a day at least.",
+    ),
+]
+
+
 @router.post("/generate", status_code=202)
-def generate(request: GenerateRequest, response: Response, services: Use) -> JobItem:
-    """Queue a job that generates structures."""
+def generate(
+    request: GenerateRequest, response: Response, services: Use, idempotency_key: IdempotencyKey = None
+) -> JobItem:
+    """Queue a job that generates structures.
+
+    With an `Idempotency-Key`, the same request sent again (after a timeout, say) gives the same job.
+    """
     spec = request.to_spec()
     settings = services.settings
     spec.check_against(read_card(find_model(spec.model, settings.model_directories)))
     limits = ChunkLimits(max_samples=settings.chunk_max_samples, max_atoms=settings.chunk_max_atoms)
-    job_id = submit_job(services.store, spec, limits)
+    repeatable = idempotency_key and RepeatableRequest.of(idempotency_key, request.model_dump(mode="json"))
+    job_id = submit_job(services.store, spec, limits, repeatable or None)
     announce_due_chunks(
         services.store,
         services.queue.announce,

@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from rm_engine.errors import CheckpointError, InputError, ModelNotFoundError
-from service.domain import BusyError, JobFinishedError, NotFoundError, StoreUnavailableError
+from service.domain import BusyError, JobFinishedError, KeyReusedError, NotFoundError, StoreUnavailableError
 
 MEDIA_TYPE: Final = "application/problem+json"
 _RETRY_AFTER_SECONDS: Final = "5"
@@ -78,6 +78,7 @@ def _handlers() -> dict[type[Exception], Callable[[Request, Any], Response]]:
         CheckpointError: _handle_unusable_model,
         NotFoundError: _handle_not_found,
         JobFinishedError: _handle_finished_job,
+        KeyReusedError: _handle_reused_key,
         StoreUnavailableError: _handle_store_unavailable,
         BusyError: _handle_busy,
         RequestValidationError: _handle_validation,
@@ -109,6 +110,10 @@ def _handle_not_found(_request: Request, error: NotFoundError) -> Response:
 
 def _handle_finished_job(_request: Request, error: JobFinishedError) -> Response:
     return problem_response(409, "job_finished", str(error))
+
+
+def _handle_reused_key(_request: Request, error: KeyReusedError) -> Response:
+    return problem_response(422, "idempotency_key_reused", str(error))
 
 
 def _handle_busy(_request: Request, error: BusyError) -> Response:

@@ -12,7 +12,15 @@ from service.domain.chunks import (
     Match,
     Progress,
 )
-from service.domain.errors import BusyError, JobFinishedError, NotFoundError, ServiceError, StoreUnavailableError
+from service.domain.errors import (
+    BusyError,
+    JobFinishedError,
+    KeyReusedError,
+    NotFoundError,
+    ServiceError,
+    StoreUnavailableError,
+)
+from service.domain.idempotency import RepeatableRequest
 from service.domain.molecules import MoleculeRecord
 from service.domain.references import Reference
 from service.domain.states import ChunkKind, ChunkState, JobState, LeaseStatus
@@ -31,12 +39,14 @@ __all__ = [
     "JobFinishedError",
     "JobState",
     "JobStructure",
+    "KeyReusedError",
     "LeaseStatus",
     "Match",
     "MoleculeRecord",
     "NotFoundError",
     "Progress",
     "Reference",
+    "RepeatableRequest",
     "ServiceError",
     "StoreUnavailableError",
 ]

@@ -30,6 +30,15 @@ class JobFinishedError(ServiceError):
         super().__init__(f"Job {job_id} has already {state}; only queued and running jobs can be cancelled.")
 
 
+class KeyReusedError(ServiceError):
+    """An idempotency key that stands for one request came with another."""
+
+    def __init__(self, key: str, job_id: str) -> None:
+        self.key = key
+        self.job_id = job_id
+        super().__init__(f"This Idempotency-Key stands for another request, which gave job {job_id}. Use a new key.")
+
+
 class BusyError(ServiceError):
     """Too much of this is going on already; what was asked can be tried again."""
 

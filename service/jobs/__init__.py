@@ -10,7 +10,7 @@ from service.jobs.references import (
     seed_known_crystals,
 )
 from service.jobs.results import load_hull_systems, load_job_structures, record_analysis, record_generated
-from service.jobs.submission import ChunkLimits, cancel_job, submit_job
+from service.jobs.submission import ChunkLimits, cancel_job, forget_old_keys, submit_job
 
 __all__ = [
     "ChunkLimits",
@@ -20,6 +20,7 @@ __all__ = [
     "claim_chunk",
     "count_references",
     "fail_chunk",
+    "forget_old_keys",
     "list_due_chunks",
     "load_hull_systems",
     "load_job_structures",

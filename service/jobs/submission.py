@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from rm_engine.spec import GenerationSpec
 from service.domain.errors import JobFinishedError
+from service.domain.idempotency import RepeatableRequest
 from service.domain.ids import new_job_id
 from service.domain.states import TERMINAL_JOB_STATES, JobState
 from service.store import Store
@@ -27,16 +29,32 @@ class ChunkLimits:
 DEFAULT_LIMITS = ChunkLimits()
 
 
-def submit_job(store: Store, spec: GenerationSpec, limits: ChunkLimits = DEFAULT_LIMITS) -> str:
-    """Store a job with its chunks, ready to be claimed, and return its id.
+def submit_job(
+    store: Store,
+    spec: GenerationSpec,
+    limits: ChunkLimits = DEFAULT_LIMITS,
+    request: RepeatableRequest | None = None,
+) -> str:
+    """Store a job with its chunks, ready to be claimed, unless the same request has given one before; return its id.
 
     The last chunk is the analysis of the whole job; it waits for the others.
+
+    Raises:
+        KeyReusedError: the request's key stands for another request.
     """
     job_id = new_job_id()
     with store.transaction() as tx:
+        if request is not None and (known := tx.idempotency.bind(request, job_id)) != job_id:
+            return known
         tx.jobs.add(job_id, spec)
         tx.chunks.add(job_id, split_samples(spec, limits), spec.n)
     return job_id
+
+
+def forget_old_keys(store: Store, age: timedelta) -> int:
+    """Forget idempotency keys older than ``age``; returns how many there were."""
+    with store.transaction() as tx:
+        return tx.idempotency.forget(age)
 
 
 def cancel_job(store: Store, job_id: str) -> None:

@@ -15,6 +15,7 @@ from service.domain import StoreUnavailableError
 from service.store.chunks import ChunkRepository
 from service.store.engine import for_writing, make_engine
 from service.store.hulls import HullRepository
+from service.store.idempotency import IdempotencyRepository
 from service.store.job_views import JobViews
 from service.store.jobs import JobRepository
 from service.store.migration import is_newest, upgrade
@@ -49,6 +50,11 @@ class Transaction:
     def hulls(self) -> HullRepository:
         """Pseudo hulls."""
         return HullRepository(self.connection)
+
+    @cached_property
+    def idempotency(self) -> IdempotencyRepository:
+        """Idempotency keys."""
+        return IdempotencyRepository(self.connection)
 
     @cached_property
     def references(self) -> ReferenceRepository:

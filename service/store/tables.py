@@ -211,6 +211,16 @@ chemical_system_elements = Table(
     Index(None, "symbol", "chemsys"),
 )
 
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("digest", ID, primary_key=True),
+    _required("fingerprint", String(64)),
+    _required("job_id", ID),  # no foreign key: it is bound before the job is stored
+    _required("created_at", UtcDateTime),
+    Index(None, "created_at"),
+)
+
 failed_samples = Table(
     "failed_samples",
     metadata,
