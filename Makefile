@@ -33,6 +33,7 @@ up: $(INSTALLED)  ## Run API, worker and sweeper until Ctrl-C
 lint: $(INSTALLED)  ## Format, style, types, import contracts
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/clang-format --dry-run --Werror rm_engine/kernels/source/*.[ch]
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 

@@ -16,6 +16,7 @@ from torch.autograd.function import once_differentiable
 from rm_engine.kernels import Kernel, Neighborhoods, Packed, Shape, Weights
 from rm_engine.neighbors import NeighborList
 from rm_engine.potential.cace import CACE
+from rm_engine.spec import PotentialConfig
 from rm_engine.structure import StructureBatch
 
 
@@ -144,17 +145,7 @@ def compile_potential(potential: CACE) -> CompiledPotential | None:
     weight = potential.sender
     if not potential.may_compile or weight.device.type != "cpu" or weight.dtype != torch.float32:
         return None
-    config = potential.config
-    kernel = Kernel.of(
-        Shape(
-            n_embedding=config.n_embedding,
-            n_radial=config.n_radial_functions,
-            n_channels=config.n_radial_channels,
-            l_max=config.l_max,
-            nu_max=config.nu_max,
-            widths=(*config.readout_hidden, 1),
-        )
-    )
+    kernel = Kernel.of(shape_of(potential.config))
     if kernel is None:
         return None
     version = tuple((tensor.data_ptr(), tensor._version) for tensor in potential.parameters())
@@ -164,6 +155,18 @@ def compile_potential(potential: CACE) -> CompiledPotential | None:
         known = version, CompiledPotential(kernel, Packed(_weights(potential)), species_of)
         _compiled[potential] = known
     return known[1]
+
+
+def shape_of(config: PotentialConfig) -> Shape:
+    """What the kernel of a configuration is compiled for."""
+    return Shape(
+        n_embedding=config.n_embedding,
+        n_radial=config.n_radial_functions,
+        n_channels=config.n_radial_channels,
+        l_max=config.l_max,
+        nu_max=config.nu_max,
+        widths=(*config.readout_hidden, 1),
+    )
 
 
 def _weights(potential: CACE) -> Weights:

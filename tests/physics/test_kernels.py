@@ -23,6 +23,7 @@ from rm_engine.checkpoint import Model
 from rm_engine.kernels import Kernel, compiler
 from rm_engine.neighbors import build_neighbor_list, build_plain_list
 from rm_engine.potential import CACE, Response, compile_potential, estimate_energies, evaluate
+from rm_engine.potential.compiled import shape_of
 from rm_engine.relax import CellFreedom, GuardConfig, RelaxationConfig, RelaxationResult, relax
 from rm_engine.spec import PotentialConfig
 from rm_engine.structure import StructureBatch, cell_heights
@@ -341,6 +342,15 @@ class TestRelaxation:
         atoms = Atoms("C", cell=[0.001, 0.001, 5000.0], pbc=True)
         config = RelaxationConfig(guard=GuardConfig(smallest_height=0))
         assert relax(model.potential, batch_of(atoms), config).reasons == ["it does not fit into the memory"]
+
+
+@pytest.mark.parametrize("source", ["neighbors", "crystals", "potential", "gradients"])
+def test_the_sources_raise_no_warning(source: str) -> None:
+    constants = [f"-D{name}={value}" for name, value in shape_of(SHAPES["qm7b"]).constants()]
+    path = Path(compiler.__file__).parent / "source" / f"{source}.c"
+    command = ["cc", "-fsyntax-only", "-std=gnu11", "-Wall", "-Wextra", "-Werror", *constants, str(path)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 class TestCompiler:

@@ -15,7 +15,7 @@ struct assignment {
 };
 
 /* Give each row the column nearest to it, where that is still free; 0 where a row has none at all. */
-static int assign_nearest(struct assignment *a, const double *cost, int n) {
+static int assign_nearest(struct assignment* a, const double* cost, int n) {
   for (int j = 0; j <= n; j++) a->v[j] = 0, a->row_of[j] = 0;
   for (int i = 1; i <= n; i++, cost += n) {
     int best = 0;
@@ -34,7 +34,7 @@ static int assign_nearest(struct assignment *a, const double *cost, int n) {
 
 /* Partners of least total cost (n, n), by shortest augmenting paths (Jonker and Volgenant, DOI 10.1007/BF02278710);
    rows and columns count from 1 inside. 0 where every choice has a forbidden pair. */
-static int assign(struct assignment *a, const double *cost, int n) {
+static int assign(struct assignment* a, const double* cost, int n) {
   double *u = a->u, *v = a->v, *least = a->least;
   int *way = a->way, *row_of = a->row_of;
   if (!assign_nearest(a, cost, n)) return 0;
@@ -46,7 +46,7 @@ static int assign(struct assignment *a, const double *cost, int n) {
     do {
       a->used[column] = 1;
       int row = row_of[column], next = 0;
-      const double *costs = cost + (size_t)(row - 1) * n - 1;
+      const double* costs = cost + (size_t)(row - 1) * n - 1;
       double delta = INFINITY;
       for (int j = 1; j <= n; j++) {
         if (a->used[j]) continue;
@@ -56,10 +56,8 @@ static int assign(struct assignment *a, const double *cost, int n) {
       }
       if (delta >= FORBIDDEN / 2) return 0;
       for (int j = 0; j <= n; j++)
-        if (a->used[j])
-          u[row_of[j]] += delta, v[j] -= delta;
-        else
-          least[j] -= delta;
+        if (a->used[j]) u[row_of[j]] += delta, v[j] -= delta;
+        else least[j] -= delta;
       column = next;
     } while (row_of[column] != 0);
     for (; column; column = way[column]) row_of[column] = row_of[way[column]];

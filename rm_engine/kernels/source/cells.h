@@ -28,7 +28,7 @@ static void multiply(const double a[9], const double b[9], int transposed, doubl
     }
 }
 
-static double inner(const double *a, const double *b, int64_t n) {
+static double inner(const double* a, const double* b, int64_t n) {
   double total = 0;
   for (int64_t k = 0; k < n; k++) total += a[k] * b[k];
   return total;

@@ -16,12 +16,12 @@ static double longest_vector(const double cell[9]) {
    Crystals are arrays (3 + n, 3): the cell, then fractional coordinates. blocks: first atom of each element, then n.
    origins: the atom of each reference that is laid on the structure's, of an element with the fewest atoms. 0, or -1
    without memory. */
-int match_crystals(int n, int n_blocks, const int32_t *blocks, const double *crystal, int n_references,
-                   const double *const *references, const int32_t *origins, double length, double site, double angle,
-                   int largest, double *answers) {
+int match_crystals(int n, int n_blocks, const int32_t* blocks, const double* crystal, int n_references,
+                   const double* const* references, const int32_t* origins, double length, double site, double angle,
+                   int largest, double* answers) {
   struct search s = {.species = {n, n_blocks, blocks}, .tolerances = {length, site, angle, largest}};
-  struct lattice_vector *vectors = malloc(MOST_VECTORS * sizeof *vectors);
-  void *memory = allocate(&s, n);
+  struct lattice_vector* vectors = malloc(MOST_VECTORS * sizeof *vectors);
+  void* memory = allocate(&s, n);
   double reach = 0;
   int n_vectors = -1, status = vectors && memory ? 0 : -1;
   for (int r = 0; r < n_references; r++) {
@@ -42,7 +42,7 @@ int match_crystals(int n, int n_blocks, const int32_t *blocks, const double *cry
   return status;
 }
 
-static int find_niggli_cell(int n, double *crystal) {
+static int find_niggli_cell(int n, double* crystal) {
   int map[9], inverse[9];
   if (!(fabs(determinant(crystal)) > 0) || !reduce_niggli(crystal, map)) return 0;
   invert_integers(map, inverse);
@@ -52,11 +52,12 @@ static int find_niggli_cell(int n, double *crystal) {
 }
 
 /* Bring a crystal (3 + n, 3), the cell in Å and fractional coordinates, to its primitive Niggli cell. Returns how many
-   times fewer atoms are left, which are the first rows then, and none where the cell cannot be reduced; -1 without memory. */
-int reduce_crystal(int n, int n_blocks, const int32_t *blocks, double tolerance, double *crystal) {
+   times fewer atoms are left, which are the first rows then, and none where the cell cannot be reduced; -1 without
+   memory. */
+int reduce_crystal(int n, int n_blocks, const int32_t* blocks, double tolerance, double* crystal) {
   int total = 1;
   if (!find_niggli_cell(n, crystal)) return 0;
-  int32_t *starts = malloc((n_blocks + 1) * sizeof *starts);
+  int32_t* starts = malloc((n_blocks + 1) * sizeof *starts);
   for (int size = 2; size > 1; total *= size) {
     for (int b = 0; starts && b <= n_blocks; b++) starts[b] = blocks[b] / total;
     struct species species = {n / total, n_blocks, starts};

@@ -27,7 +27,7 @@ static void invert_integers(const int m[9], int out[9]) {
 }
 
 /* out = f m, for n rows of fractional coordinates. */
-static void transform(const double *f, const int m[9], int n, double *out) {
+static void transform(const double* f, const int m[9], int n, double* out) {
   for (int i = 0; i < 3 * n; i += 3) {
     double x = f[i], y = f[i + 1], z = f[i + 2];
     for (int k = 0; k < 3; k++) out[i + k] = x * m[k] + y * m[3 + k] + z * m[6 + k];
@@ -109,10 +109,10 @@ static int reduce_niggli(double cell[9], int map[9]) {
   reduce_lll(cell, map);
   for (int round = 0; round < 100; round++) {
     double g[6]; /* a a, b b, c c, 2 b c, 2 a c, 2 a b */
-#define MEASURE                                                                                        \
-  for (int k = 0; k < 3; k++) {                                                                        \
-    g[k] = inner(cell + 3 * k, cell + 3 * k, 3);                                                       \
-    g[3 + k] = 2 * inner(cell + 3 * ((k + 1) % 3), cell + 3 * ((k + 2) % 3), 3);                       \
+#define MEASURE                                                                  \
+  for (int k = 0; k < 3; k++) {                                                  \
+    g[k] = inner(cell + 3 * k, cell + 3 * k, 3);                                 \
+    g[3 + k] = 2 * inner(cell + 3 * ((k + 1) % 3), cell + 3 * ((k + 2) % 3), 3); \
   }
     MEASURE
     if (g[0] > g[1] + e || (fabs(g[0] - g[1]) < e && fabs(g[3]) > fabs(g[4]) + e)) { /* 1 */
@@ -143,14 +143,14 @@ static int reduce_niggli(double cell[9], int map[9]) {
   return 0;
 }
 
-static int compare_lengths(const void *a, const void *b) {
-  double x = ((const struct lattice_vector *)a)->length, y = ((const struct lattice_vector *)b)->length;
+static int compare_lengths(const void* a, const void* b) {
+  double x = ((const struct lattice_vector*)a)->length, y = ((const struct lattice_vector*)b)->length;
   return (x > y) - (x < y);
 }
 
-/* All vectors of a lattice up to a length but the zero vector, shortest first, into room for MOST_VECTORS; their number,
-   or -1 where they are more. */
-static int list_vectors(const double cell[9], double radius, struct lattice_vector *out) {
+/* All vectors of a lattice up to a length but the zero vector, shortest first, into room for MOST_VECTORS; their
+   number, or -1 where they are more. */
+static int list_vectors(const double cell[9], double radius, struct lattice_vector* out) {
   double height[3];
   int most[3], count = 0;
   heights(cell, height);

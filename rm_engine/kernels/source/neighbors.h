@@ -8,11 +8,11 @@
 
 #define MAX_CANDIDATES 2e7
 
-/* Neighbours of atom i within reach; their number, of which at most `width` are written. Along an axis only those images
- * come into question whose distance from the atom's plane is within reach. */
-static int64_t find_neighbors(const double *fractional, int64_t n_atoms, const double *cell, const uint8_t periodic[3],
-                              const double height[3], double reach, int64_t i, int64_t width, int64_t *index,
-                              float *image) {
+/* Neighbours of atom i within reach; their number, of which at most `width` are written. Along an axis only those
+ * images come into question whose distance from the atom's plane is within reach. */
+static int64_t find_neighbors(const double* fractional, int64_t n_atoms, const double* cell, const uint8_t periodic[3],
+                              const double height[3], double reach, int64_t i, int64_t width, int64_t* index,
+                              float* image) {
   int64_t count = 0;
   for (int64_t j = 0; j < n_atoms; j++) {
     double apart[3];
@@ -44,9 +44,9 @@ static int64_t find_neighbors(const double *fractional, int64_t n_atoms, const d
 
 /* Neighbours of all atoms of a structure, in rows of `width`; the most that any atom has, or -1 where they are too many
  * to look at. `fractional` is scratch, (n_atoms, 3). */
-static int64_t find_all_neighbors(const double *positions, int64_t n_atoms, const double cell[9],
-                                  const uint8_t periodic[3], double reach, double *fractional, int64_t width,
-                                  int64_t *index, float *image, int64_t *counts) {
+static int64_t find_all_neighbors(const double* positions, int64_t n_atoms, const double cell[9],
+                                  const uint8_t periodic[3], double reach, double* fractional, int64_t width,
+                                  int64_t* index, float* image, int64_t* counts) {
   double inverse[9], height[3], candidates = (double)n_atoms * n_atoms;
   int64_t most = 0;
   invert(cell, inverse);

@@ -1,11 +1,12 @@
 /* The potential and the relaxation as Python calls them. */
 #include "relaxation.h"
 
-/* Energies (n_structures), forces (n_atoms, 3) or NULL and virials (n_structures, 3, 3) of a batch; 0, or -1 without memory. */
-int evaluate_batch(const struct potential *p, int64_t n_structures, const int64_t *sizes, const int32_t *species,
-                   const double *positions, const double *cells, int64_t width, const int64_t *index,
-                   const float *image, const int64_t *counts, double *energies, double *forces, double *virials) {
-  struct workspace *w = new_workspace();
+/* Energies (n_structures), forces (n_atoms, 3) or NULL and virials (n_structures, 3, 3) of a batch; 0, or -1 without
+ * memory. */
+int evaluate_batch(const struct potential* p, int64_t n_structures, const int64_t* sizes, const int32_t* species,
+                   const double* positions, const double* cells, int64_t width, const int64_t* index,
+                   const float* image, const int64_t* counts, double* energies, double* forces, double* virials) {
+  struct workspace* w = new_workspace();
   int fine = w && reserve(w, width, MAX_SPECIES);
   for (int64_t k = 0, first = 0; fine && k < n_structures; first += sizes[k++]) {
     struct structure s = {sizes[k], species + first, positions + 3 * first, cells + 9 * k};
@@ -20,8 +21,8 @@ int evaluate_batch(const struct potential *p, int64_t n_structures, const int64_
 }
 
 /* Up to n_steps of a relaxation; how it stands then. */
-int relax(const struct potential *p, const struct relaxation_config *config, struct relaxation *r, int64_t n_steps) {
-  struct workspace *w = new_workspace();
+int relax(const struct potential* p, const struct relaxation_config* config, struct relaxation* r, int64_t n_steps) {
+  struct workspace* w = new_workspace();
   struct skinned near;
   double *positions = malloc(3 * r->n_atoms * sizeof(double)), *forces = malloc(3 * r->n_atoms * sizeof(double));
   int fine = new_list(&near, r->n_atoms) && w && positions && forces;

@@ -7,40 +7,46 @@
 INLINE float sigmoid(float x) { return 1 / (1 + expf(-x)); }
 
 /* First layer and linear map of four atoms, (BLOCK, first rows), without the biases. */
-static void first_layer(const struct potential *p, vec *const features[BLOCK], float out[BLOCK][MAX_WIDTH]) {
-  const vec *weights = (const vec *)p->first;
+static void first_layer(const struct potential* p, vec* const features[BLOCK], float out[BLOCK][MAX_WIDTH]) {
+  const vec* weights = (const vec*)p->first;
   for (int row = 0; row < FIRST_ROWS; row += ROWS) {
     vec t[ROWS * BLOCK];
-    UNROLL for (int i = 0; i < ROWS * BLOCK; i++) t[i] = splat(0);
+    EACH (i, ROWS * BLOCK) t[i] = splat(0);
     for (int f = 0; f < FEATURE_VECS; f++)
-      UNROLL for (int r = 0; r < ROWS; r++) UNROLL for (int i = 0; i < BLOCK; i++)
-        t[BLOCK * r + i] += weights[(row + r) * FEATURE_VECS + f] * features[i][f];
+      EACH (r, ROWS)
+        EACH (i, BLOCK) t[BLOCK * r + i] += weights[(row + r) * FEATURE_VECS + f] * features[i][f];
     UNROLL for (int k = 0; k < ROWS * BLOCK; k += LANES) {
       vec totals = sum_each(t + k);
-      UNROLL for (int i = k; i < k + LANES; i++) out[i % BLOCK][row + i / BLOCK] = totals[i - k];
+      UNROLL for (int i = k; i < k + LANES; i++)
+        out[i % BLOCK][row + i / BLOCK] = totals[i - k];
     }
   }
 }
 
 /* Features' gradients from those of the first layer's rows; they take the features' place. */
-static void pull_back_first_layer(const struct potential *p, float gradient[BLOCK][MAX_WIDTH], vec *const features[BLOCK]) {
-  const vec *weights = (const vec *)p->first;
+static void pull_back_first_layer(const struct potential* p, float gradient[BLOCK][MAX_WIDTH],
+                                  vec* const features[BLOCK]) {
+  const vec* weights = (const vec*)p->first;
   for (int f = 0; f < FEATURE_VECS; f += ROWS) {
     vec t[ROWS * BLOCK];
-    const int n = FEATURE_VECS - f < ROWS ? FEATURE_VECS - f : ROWS; /* weights behind the last are read, and not used */
-    UNROLL for (int i = 0; i < ROWS * BLOCK; i++) t[i] = splat(0);
+    const int n =
+        FEATURE_VECS - f < ROWS ? FEATURE_VECS - f : ROWS; /* weights behind the last are read, and not used */
+    EACH (i, ROWS * BLOCK) t[i] = splat(0);
     for (int row = 0; row <= widths[0]; row++) {
-      const vec *at = weights + row * FEATURE_VECS + f;
-      UNROLL for (int v = 0; v < ROWS; v++) UNROLL for (int i = 0; i < BLOCK; i++) t[BLOCK * v + i] += gradient[i][row] * at[v];
+      const vec* at = weights + row * FEATURE_VECS + f;
+      EACH (v, ROWS)
+        EACH (i, BLOCK) t[BLOCK * v + i] += gradient[i][row] * at[v];
     }
-    for (int v = 0; v < n; v++) UNROLL for (int i = 0; i < BLOCK; i++) features[i][f + v] = t[BLOCK * v + i];
+    for (int v = 0; v < n; v++)
+      EACH (i, BLOCK) features[i][f + v] = t[BLOCK * v + i];
   }
 }
 
-/* One atom's way through the readout after its first layer. `rows` becomes the gradient of the energy by the first rows. */
-static float later_layers(const struct potential *p, float rows[MAX_WIDTH]) {
+/* One atom's way through the readout after its first layer. `rows` becomes the gradient of the energy by the first
+ * rows. */
+static float later_layers(const struct potential* p, float rows[MAX_WIDTH]) {
   float values[N_LAYERS][MAX_WIDTH], slopes[N_LAYERS][MAX_WIDTH], energy = rows[widths[0]];
-  const float *weights = p->later;
+  const float* weights = p->later;
   for (int i = 0; i < widths[0]; i++) values[0][i] = rows[i] + p->first_bias[i];
   energy += p->first_bias[widths[0]];
   UNROLL for (int layer = 0; layer + 1 < N_LAYERS; layer++) {

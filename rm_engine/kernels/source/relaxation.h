@@ -6,7 +6,7 @@
 
 #include "skin.h"
 
-enum { FREE, FIXED_VOLUME, FIXED };                   /* what the cell may do */
+enum { FREE, FIXED_VOLUME, FIXED };                                                          /* what the cell may do */
 enum { GOES_ON, CONVERGED, OUT_OF_STEPS, SET_ASIDE, REDUCE, NO_MEMORY, TOO_MANY_NEIGHBORS }; /* how a run ended */
 enum { FINE, NOT_FINITE, FORCES_BLEW_UP, COLLAPSED, FLEW_APART, FLAT };                      /* guard.REASONS */
 
@@ -20,7 +20,7 @@ struct relaxation_config {
 /* RelaxationState of one structure. */
 struct relaxation {
   int64_t n_atoms;
-  int32_t *species;
+  int32_t* species;
   double *reference_positions, *velocities; /* (n_atoms, 3) */
   int32_t reason;
   uint8_t periodic[4];
@@ -35,14 +35,14 @@ static double seconds(void) {
   return now.tv_sec + 1e-9 * now.tv_nsec;
 }
 
-static int is_crystal(const struct relaxation *r) { return r->periodic[0] && r->periodic[1] && r->periodic[2]; }
+static int is_crystal(const struct relaxation* r) { return r->periodic[0] && r->periodic[1] && r->periodic[2]; }
 
 /* Where the structure is now: both times the deformation's transpose. */
-static void deform(const struct relaxation *r, double *positions, double cell[9]) {
+static void deform(const struct relaxation* r, double* positions, double cell[9]) {
   multiply(r->reference_cell, r->deformation, 1, cell);
-  const double *f = r->deformation;
+  const double* f = r->deformation;
   for (int64_t i = 0; i < r->n_atoms; i++) {
-    const double *at = r->reference_positions + 3 * i;
+    const double* at = r->reference_positions + 3 * i;
     for (int axis = 0; axis < 3; axis++)
       positions[3 * i + axis] = at[0] * f[3 * axis] + at[1] * f[3 * axis + 1] + at[2] * f[3 * axis + 2];
   }
@@ -54,7 +54,7 @@ static double least_height(const double cell[9]) {
   return fmin(height[0], fmin(height[1], height[2]));
 }
 
-static int check_geometry(const struct relaxation *r, const struct relaxation_config *c, const double *positions,
+static int check_geometry(const struct relaxation* r, const struct relaxation_config* c, const double* positions,
                           const double cell[9]) {
   double volume = fabs(determinant(cell)), ratio = volume / r->start_volume, total = volume;
   for (int64_t k = 0; k < 3 * r->n_atoms; k++) total += positions[k];
@@ -65,10 +65,11 @@ static int check_geometry(const struct relaxation *r, const struct relaxation_co
   return least_height(cell) < c->smallest_height ? FLAT : FINE;
 }
 
-/* Forces on the reference positions and on n_atoms F; the largest norm of their rows. `answer->forces` is overwritten. */
-static double generalize(const struct relaxation *r, const struct relaxation_config *c, struct answer *answer,
+/* Forces on the reference positions and on n_atoms F; the largest norm of their rows. `answer->forces` is overwritten.
+ */
+static double generalize(const struct relaxation* r, const struct relaxation_config* c, struct answer* answer,
                          double on_cell[9]) {
-  const double *f = r->deformation;
+  const double* f = r->deformation;
   double largest = 0, inverse[9];
   for (int64_t i = 0; i < r->n_atoms; i++) {
     double *at = answer->forces + 3 * i, row[3];
@@ -97,7 +98,7 @@ static double generalize(const struct relaxation *r, const struct relaxation_con
 }
 
 /* One step of FIRE (fire.py). */
-static void fire_step(struct relaxation *r, const struct relaxation_config *c, const double *forces,
+static void fire_step(struct relaxation* r, const struct relaxation_config* c, const double* forces,
                       const double on_cell[9]) {
   int64_t n = 3 * r->n_atoms;
   double power = inner(forces, r->velocities, n) + inner(on_cell, r->cell_velocity, 9);
@@ -131,7 +132,7 @@ static void fire_step(struct relaxation *r, const struct relaxation_config *c, c
 
 /* Whether cell vectors should be chosen anew before the structure goes on: now and then if it is thin, and if it looks
  * as if it should be set aside. Asked for at most once at a step. */
-static int wants_reduction(struct relaxation *r, const struct relaxation_config *c, const double cell[9], int reason) {
+static int wants_reduction(struct relaxation* r, const struct relaxation_config* c, const double cell[9], int reason) {
   if (!is_crystal(r) || r->reduced_at == r->n_steps) return 0;
   int due = r->n_steps % c->reduction_interval == 0;
   if (!reason && !(due && least_height(cell) < c->thin * cbrt(fabs(determinant(cell))))) return 0;
@@ -139,8 +140,8 @@ static int wants_reduction(struct relaxation *r, const struct relaxation_config 
   return 1;
 }
 
-static int run_steps(const struct potential *p, const struct relaxation_config *c, struct relaxation *r, int64_t n_steps,
-                     struct workspace *w, struct skinned *near, double *positions, double *forces) {
+static int run_steps(const struct potential* p, const struct relaxation_config* c, struct relaxation* r,
+                     int64_t n_steps, struct workspace* w, struct skinned* near, double* positions, double* forces) {
   double cell[9], on_cell[9];
   struct structure s = {r->n_atoms, r->species, positions, cell};
   struct answer answer = {.forces = forces};

@@ -8,7 +8,7 @@
 struct skinned {
   struct neighbors list;
   int64_t *index, *counts;
-  float *image;
+  float* image;
   double *fractional, *built_positions;
   double built_cell[9];
   int64_t n_atoms;
@@ -16,7 +16,7 @@ struct skinned {
 
 enum { BUILT, OUT_OF_MEMORY, TOO_MANY };
 
-static int widen(struct skinned *n, int64_t width) {
+static int widen(struct skinned* n, int64_t width) {
   free(n->index);
   free(n->image);
   n->index = malloc(n->n_atoms * width * sizeof(int64_t));
@@ -25,7 +25,7 @@ static int widen(struct skinned *n, int64_t width) {
   return n->index && n->image;
 }
 
-static int new_list(struct skinned *n, int64_t n_atoms) {
+static int new_list(struct skinned* n, int64_t n_atoms) {
   memset(n, 0, sizeof *n);
   n->n_atoms = n_atoms;
   n->counts = malloc(n_atoms * sizeof(int64_t));
@@ -34,11 +34,11 @@ static int new_list(struct skinned *n, int64_t n_atoms) {
   return n->counts && n->fractional && n->built_positions && widen(n, 64);
 }
 
-static void free_list(struct skinned *n) {
+static void free_list(struct skinned* n) {
   free(n->index), free(n->counts), free(n->image), free(n->fractional), free(n->built_positions);
 }
 
-static int build_list(struct skinned *n, const double *positions, const double cell[9], const uint8_t periodic[3],
+static int build_list(struct skinned* n, const double* positions, const double cell[9], const uint8_t periodic[3],
                       double reach) {
   for (;;) {
     int64_t most = find_all_neighbors(positions, n->n_atoms, cell, periodic, reach, n->fractional, n->list.width,
@@ -53,7 +53,8 @@ static int build_list(struct skinned *n, const double *positions, const double c
 }
 
 /* Whether a pair that is not in the list may have come within the cutoff; see SkinnedNeighbors.is_stale. */
-static int is_stale(const struct skinned *n, const double *positions, const double cell[9], double cutoff, double skin) {
+static int is_stale(const struct skinned* n, const double* positions, const double cell[9], double cutoff,
+                    double skin) {
   double inverse[9], change[9], distortion = 0, largest = 0;
   invert(n->built_cell, inverse);
   multiply(inverse, cell, 0, change);

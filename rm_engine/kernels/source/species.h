@@ -7,13 +7,13 @@
 
 struct species {
   int n, n_blocks;
-  const int32_t *blocks; /* first atom of each element, then n */
+  const int32_t* blocks; /* first atom of each element, then n */
 };
 
 /* Whether every atom of f2, shifted, has one of its element in f1 near. */
-static int all_are_near(const struct species *species, const double *f1, const double *f2, const double shift[3],
+static int all_are_near(const struct species* species, const double* f1, const double* f2, const double shift[3],
                         const double near[3]) {
-  const int32_t *blocks = species->blocks;
+  const int32_t* blocks = species->blocks;
   for (int b = 0; b < species->n_blocks; b++)
     for (int i = blocks[b]; i < blocks[b + 1]; i++) {
       int found = 0;

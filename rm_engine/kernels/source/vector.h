@@ -17,6 +17,8 @@ typedef float vec __attribute__((vector_size(4 * LANES), may_alias));
 typedef int32_t ivec __attribute__((vector_size(4 * LANES)));
 
 #define UNROLL _Pragma("GCC unroll 128")
+/* A loop of known length, without a loop. */
+#define EACH(i, n) UNROLL for (int i = 0; i < (n); i++)
 #define INLINE static inline __attribute__((always_inline))
 
 INLINE vec splat(float value) { return value + (vec){0}; }
@@ -37,7 +39,7 @@ INLINE float sum_lanes(vec x) {
 
 /* Sine and cosine of 0 <= x < 10^4: the remainder modulo pi/2 in [-pi/4, pi/4], then polynomials fitted there (largest
  * error 1e-8 before rounding). */
-INLINE void sine_cosine(vec x, vec *sine, vec *cosine) {
+INLINE void sine_cosine(vec x, vec* sine, vec* cosine) {
   const float magic = 12582912.0f; /* 1.5 * 2^23: adding it leaves the nearest integer in the low bits */
   vec shifted = x * 0.636619772f + magic;
   ivec quarter = (ivec)shifted;
@@ -66,11 +68,11 @@ INLINE vec exponential(vec x) {
 
 #define SHUFFLE __builtin_shufflevector
 
-/* Lane q of the result is the sum of the lanes of t[q]: a transposition that adds on the way. Two vectors become one whose
- * neighbouring lanes belong to them in turn, within groups of four lanes first, then across groups. */
+/* Lane q of the result is the sum of the lanes of t[q]: a transposition that adds on the way. Two vectors become one
+ * whose neighbouring lanes belong to them in turn, within groups of four lanes first, then across groups. */
 INLINE vec sum_each(const vec t[LANES]) {
   vec pairs[LANES / 2], fours[LANES / 4];
-  UNROLL for (int i = 0; i < LANES / 2; i++) {
+  EACH (i, LANES / 2) {
     vec a = t[2 * i], b = t[2 * i + 1];
 #if LANES == 16
     pairs[i] = SHUFFLE(a, b, 0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28, 13, 29) +
@@ -81,7 +83,7 @@ INLINE vec sum_each(const vec t[LANES]) {
     pairs[i] = SHUFFLE(a, b, 0, 4, 1, 5) + SHUFFLE(a, b, 2, 6, 3, 7);
 #endif
   }
-  UNROLL for (int i = 0; i < LANES / 4; i++) {
+  EACH (i, LANES / 4) {
     vec a = pairs[2 * i], b = pairs[2 * i + 1];
 #if LANES == 16
     fours[i] = SHUFFLE(a, b, 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29) +
@@ -94,7 +96,7 @@ INLINE vec sum_each(const vec t[LANES]) {
   }
 #if LANES == 16
   vec halves[2];
-  UNROLL for (int i = 0; i < 2; i++) {
+  EACH (i, 2) {
     vec a = fours[2 * i], b = fours[2 * i + 1];
     halves[i] = SHUFFLE(a, b, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23) +
                 SHUFFLE(a, b, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31);
@@ -102,7 +104,8 @@ INLINE vec sum_each(const vec t[LANES]) {
   return SHUFFLE(halves[0], halves[1], 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27) +
          SHUFFLE(halves[0], halves[1], 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31);
 #elif LANES == 8
-  return SHUFFLE(fours[0], fours[1], 0, 1, 2, 3, 8, 9, 10, 11) + SHUFFLE(fours[0], fours[1], 4, 5, 6, 7, 12, 13, 14, 15);
+  return SHUFFLE(fours[0], fours[1], 0, 1, 2, 3, 8, 9, 10, 11) +
+         SHUFFLE(fours[0], fours[1], 4, 5, 6, 7, 12, 13, 14, 15);
 #else
   return fours[0];
 #endif
