@@ -13,8 +13,15 @@
 
 #define N_PAIRS 13 /* of opposite images */
 #define EXACT 1e-5 /* a mapping as good as that is not improved upon */
-#define LANES 8
 #define PI 3.14159265358979323846
+
+#if defined(__AVX512F__) /* compilers emulate wider vectors than there are, slowly */
+#define LANES 8
+#elif defined(__AVX__)
+#define LANES 4
+#else
+#define LANES 2
+#endif
 
 typedef double pack __attribute__((vector_size(8 * LANES), aligned(8), may_alias));
 typedef int64_t mask __attribute__((vector_size(8 * LANES)));
