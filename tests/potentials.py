@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from ase import Atoms
 
@@ -15,6 +17,10 @@ from rm_engine.neighbors import build_neighbor_list
 from rm_engine.potential import CACE, Response, evaluate
 from rm_engine.spec import PotentialConfig
 from rm_engine.structure import StructureBatch
+
+needs_compiler = pytest.mark.skipif(
+    not any(map(shutil.which, ("cc", "gcc", "clang"))), reason="there is no C compiler: the plain path does the work"
+)
 
 REFERENCE: dict[str, Any] = json.loads((Path(__file__).parent / "golden" / "cace_parity.json").read_text())
 """Three models with random weights, one per architecture, with independently computed answers."""

@@ -32,9 +32,8 @@ _log = logging.getLogger(__name__)
 @functools.cache
 def compile_kernel(source: str, constants: tuple[tuple[str, str], ...] = ()) -> ctypes.CDLL | None:
     """A kernel with these preprocessor constants, or None where it cannot be had; the reason is logged once."""
-    compiler = next(filter(None, map(shutil.which, _COMPILERS)), None)
+    compiler = _find_compiler()
     if compiler is None:
-        _log.warning("no C compiler (%s): structures are relaxed on the slower plain path", ", ".join(_COMPILERS))
         return None
     options = [*_OPTIONS, *(f"-D{name}={value}" for name, value in constants)]
     try:
@@ -44,6 +43,15 @@ def compile_kernel(source: str, constants: tuple[tuple[str, str], ...] = ()) -> 
         output = getattr(error, "stderr", None) or ""
         _log.warning("no compiled kernel (%s %s): the slower plain path is taken", error, output[-500:])
         return None
+
+
+@functools.cache
+def _find_compiler() -> str | None:
+    """Path of the compiler; that there is none is logged once."""
+    compiler = next(filter(None, map(shutil.which, _COMPILERS)), None)
+    if compiler is None:
+        _log.warning("no C compiler (%s): structures are relaxed on the slower plain path", ", ".join(_COMPILERS))
+    return compiler
 
 
 def _load(path: Path) -> ctypes.CDLL | None:

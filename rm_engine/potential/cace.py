@@ -82,7 +82,12 @@ class CACE(nn.Module):
         """The basis of all edges; arguments as in :meth:`forward`."""
         species = self.get_buffer("species_of").index_select(0, neighbor_numbers.flatten())
         # (n_atoms, a, n_neighbors), neighbours side by side in memory
-        sender = self.sender.t().index_select(1, species).reshape(-1, *neighbor_numbers.shape).transpose(0, 1)
+        sender = (
+            self.sender.t()
+            .index_select(1, species)
+            .reshape(self.config.n_embedding, *neighbor_numbers.shape)
+            .transpose(0, 1)
+        )
         return EdgeBasis.of(displacements, sender, self.radial, self.config.l_max)
 
     def atomic_energies(self, numbers: Tensor, atomic_basis: Tensor) -> Tensor:
@@ -90,7 +95,7 @@ class CACE(nn.Module):
         config = self.config
         receiver = self.receiver[self.get_buffer("species_of")[numbers]]  # (n_atoms, b)
         n_atoms, n = numbers.shape[0], config.n_embedding
-        basis = atomic_basis.reshape(n_atoms, n, config.n_radial_functions, -1)
+        basis = atomic_basis.reshape(n_atoms, n, config.n_radial_functions, atomic_basis.shape[2])
         blocks = torch.split(basis, list(N_MONOMIALS[: config.l_max + 1]), dim=3)
         columns = []
         for factors, invariant in self._invariants(blocks):
@@ -98,7 +103,7 @@ class CACE(nn.Module):
             by_channel = invariant.reshape(n, n_atoms, config.n_radial_channels, n).permute(1, 2, 0, 3)
             columns.append(by_channel * (receiver**factors)[:, None, None, :])
         # The B features: radial channel slowest, then invariant, then channel.
-        return self.readout(torch.stack(columns, dim=2).reshape(n_atoms, -1))  # type: ignore[no-any-return]
+        return self.readout(torch.stack(columns, dim=2).flatten(1))  # type: ignore[no-any-return]
 
     def _invariants(self, blocks: Sequence[Tensor]) -> list[tuple[int, Tensor]]:
         """The invariants in the order of the published potential: 3 for l_max = nu_max = 2, 8 for l_max = nu_max = 3.

@@ -51,7 +51,9 @@ class EdgeBasis:
             radial: the radial functions of :meth:`of`.
         """
         n_atoms, n_channels, n_neighbors = self.sender.shape
-        by_weighted = torch.bmm(gradient, self.monomials).reshape(n_atoms, n_channels, -1, n_neighbors)
+        by_weighted = torch.bmm(gradient, self.monomials).reshape(
+            n_atoms, n_channels, self.weighted.shape[1] // n_channels, n_neighbors
+        )
         by_radial = by_weighted[:, 0] * self.sender[:, 0, None]
         for channel in range(1, n_channels):
             by_radial.addcmul_(by_weighted[:, channel], self.sender[:, channel, None])

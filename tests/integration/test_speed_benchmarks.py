@@ -11,6 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from potentials import needs_compiler
 
 from benchmarks import cores, evaluation, gpu, relaxation, scaling, shares, throughput, training
 from benchmarks.__main__ import main
@@ -70,6 +71,7 @@ def test_traffic_is_what_operations_read_and_write() -> None:
     assert traffic.n_bytes == 3 * 4000
 
 
+@needs_compiler
 def test_shares_are_shares() -> None:
     for row in shares.run(n_starts=2, n_rounds=1, max_steps=5):
         assert 0 < row.value < 100

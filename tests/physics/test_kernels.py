@@ -16,7 +16,7 @@ import pytest
 import torch
 from ase import Atoms
 from ase.build import bulk
-from potentials import random_structure
+from potentials import needs_compiler, random_structure
 
 from rm_engine import load_model
 from rm_engine.checkpoint import Model
@@ -27,6 +27,8 @@ from rm_engine.potential.compiled import shape_of
 from rm_engine.relax import CellFreedom, GuardConfig, RelaxationConfig, RelaxationResult, relax
 from rm_engine.spec import PotentialConfig
 from rm_engine.structure import StructureBatch, cell_heights
+
+pytestmark = needs_compiler
 
 SHAPES = {
     "mp20": PotentialConfig(
@@ -358,10 +360,10 @@ class TestCompiler:
     def _forgetful(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         """A home of its own, and nothing remembered from before or kept for later."""
         monkeypatch.setenv("HOME", str(tmp_path))
-        for cached in (compiler.compile_kernel, compiler._cache):
+        for cached in (compiler.compile_kernel, compiler._cache, compiler._find_compiler):
             cached.cache_clear()
         yield
-        for cached in (compiler.compile_kernel, compiler._cache):
+        for cached in (compiler.compile_kernel, compiler._cache, compiler._find_compiler):
             cached.cache_clear()
 
     def test_compiles_once(self, tmp_path: Path) -> None:

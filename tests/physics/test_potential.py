@@ -277,3 +277,9 @@ def test_nothing_of_edges_times_radial_times_angular_times_channels(potential: C
     n_monomials = math.comb(config.l_max + 3, 3)
     assert n_edges > 4 * 200
     assert largest.numel <= n_edges * max(config.n_radial_functions * config.n_embedding, n_monomials)
+
+
+@pytest.mark.parametrize("name", REFERENCE)
+def test_of_nothing_there_is_nothing(name: str) -> None:
+    response = respond_to(reference_potential(name), [])
+    assert [part.shape[0] for part in vars(response).values()] == [0, 0, 0]

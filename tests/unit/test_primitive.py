@@ -10,6 +10,7 @@ import pytest
 from ase import Atoms
 from ase.build import bulk, make_supercell
 from numpy.typing import NDArray
+from potentials import needs_compiler
 from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core.lattice import Lattice
 from pymatgen.core.structure import Structure
@@ -57,6 +58,7 @@ def population(request: pytest.FixtureRequest) -> list[Atoms]:
     return draw_population(request.param)
 
 
+@needs_compiler
 def test_there_is_a_kernel() -> None:
     """Without it the tests below would compare pymatgen with itself."""
     assert load_crystal_kernel() is not None
@@ -118,6 +120,7 @@ def test_without_a_compiler_pymatgen_gives_the_same(population: list[Atoms], mon
     np.testing.assert_allclose(distances, expected, atol=1e-6)
 
 
+@needs_compiler
 def test_hopelessly_flat_cells_match_nothing_and_stop_nobody() -> None:
     """pymatgen would list millions of lattice vectors."""
     needle, layer = (
@@ -130,6 +133,7 @@ def test_hopelessly_flat_cells_match_nothing_and_stop_nobody() -> None:
     assert map_onto(cells[0], cells, KNOWN)[0] < 1e-6
 
 
+@needs_compiler
 def test_cells_that_are_none_are_matched_with_nothing() -> None:
     """Nothing of the kind is stored; a worker must not hang on it all the same."""
     cell = find_primitive_cell(bulk("Li"))
