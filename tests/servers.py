@@ -95,7 +95,7 @@ def run_postgres() -> Iterator[PostgresServer]:
         if account:
             Path(base).chmod(0o755)
             shutil.chown(data, **account)
-        initialise = [
+        initialise: list[str | Path] = [
             binaries / "initdb",
             "-D",
             data,
