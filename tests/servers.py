@@ -180,7 +180,7 @@ def _run_server(
                 process.wait()
 
 
-def _unprivileged_account() -> dict[str, str | int]:
+def _unprivileged_account() -> dict[str, Any]:
     """Arguments for :class:`subprocess.Popen` that give up root; none where we are not root."""
     if os.geteuid() != 0:
         return {}
