@@ -94,8 +94,8 @@ def _processor() -> str:
 @functools.cache
 def _cache() -> Path:
     """A folder that only this user can write: what lies in it is loaded and run. Else one for this process alone."""
-    folder = Path.home() / ".cache" / "rm_engine"
     try:
+        folder = Path.home() / ".cache" / "rm_engine"
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         found = folder.stat()
         if (
@@ -104,6 +104,13 @@ def _cache() -> Path:
             and os.access(folder, os.W_OK)
         ):
             return folder
+        _log.info("kernels are not kept in %s: others can write there, or this user cannot", folder)
     except (OSError, RuntimeError) as error:
         _log.info("no cache for compiled kernels: %s", error)
-    return Path(tempfile.mkdtemp(prefix="rm_engine-"))
+    return Path(_temporary_folder().name)
+
+
+@functools.cache
+def _temporary_folder() -> tempfile.TemporaryDirectory[str]:
+    """Removed when the process ends."""
+    return tempfile.TemporaryDirectory(prefix="rm_engine-")

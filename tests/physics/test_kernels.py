@@ -428,6 +428,13 @@ class TestCompiler:
         assert compiler.compile_kernel("neighbors") is not None
         assert not list((tmp_path / ".cache/rm_engine").iterdir())
 
+    def test_without_a_home_it_leaves_nothing_behind(self, tmp_path: Path) -> None:
+        code = "from rm_engine.kernels import compiler as c; assert c.compile_kernel('neighbors'); print(c._cache())"
+        (tmp_path / "file").touch()
+        environment = {**os.environ, "HOME": str(tmp_path / "file")}
+        done = subprocess.run([sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True)
+        assert not Path(done.stdout.strip()).exists()
+
     def test_processes_at_the_same_time(self, tmp_path: Path) -> None:
         code = "from rm_engine.kernels.compiler import compile_kernel; assert compile_kernel('neighbors')"
         running = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(3)]
