@@ -31,10 +31,8 @@ class Settings(BaseSettings):
     default_page_size: int = Field(default=50, ge=1)
     max_page_size: int = Field(default=1000, ge=1)
 
-    chunk_max_samples: int = Field(default=64, ge=1, description="Most samples that relax together.")
-    chunk_max_atoms: int = Field(
-        default=1280, ge=1, description="Most atoms that relax together; a larger sample goes alone."
-    )
+    chunk_max_samples: int = Field(default=64, ge=1, description="Most samples of a chunk.")
+    chunk_max_atoms: int = Field(default=1280, ge=1, description="Most atoms of a chunk; a larger sample goes alone.")
     max_lost_attempts: int = Field(default=3, ge=1, description="A chunk whose worker was lost so often fails its job.")
     lease_seconds: float = Field(
         default=30.0, gt=0, description="A worker that is silent for so long has lost its chunk."

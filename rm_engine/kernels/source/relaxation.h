@@ -26,7 +26,7 @@ struct relaxation {
   uint8_t periodic[4];
   double reference_cell[9], deformation[9], cell_velocity[9];
   double time_step, mixing, start_volume, energy, potential_seconds;
-  int64_t n_downhill, n_steps, n_evaluations, reduced_at;
+  int64_t n_downhill, n_steps, reduced_at;
 };
 
 static double seconds(void) {
@@ -163,7 +163,6 @@ static int run_steps(const struct potential* p, const struct relaxation_config* 
     double begin = seconds();
     evaluate(p, &s, &near->list, w, &answer);
     r->potential_seconds += seconds() - begin;
-    r->n_evaluations++;
     r->energy = answer.energy;
     double largest = generalize(r, c, &answer, on_cell);
     if (!isfinite(answer.energy) || !isfinite(largest)) r->reason = NOT_FINITE;
