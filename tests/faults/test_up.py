@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 from processes import Running, run_rmatch
-from servers import HOST, free_port, wait_until
+from servers import HOST, children_of, free_port, wait_until
 
 JOB = {"composition": "C", "n": 2, "formula_units": 2, "model": "diamond"}
 
@@ -25,18 +25,9 @@ def up(tmp_path: Path) -> Iterator[tuple[Running, httpx.Client]]:
             yield running, client
 
 
-def children_of(running: Running) -> dict[str, int]:
+def commands_of(running: Running) -> dict[str, int]:
     """Process ids by command."""
-    found = {}
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-            words = (folder / "cmdline").read_bytes().decode().split("\0")
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if parent == running.process.pid:
-            found[words[-2]] = int(folder.name)
-    return found
+    return {words[-1]: pid for pid, words in children_of(running.process.pid).items()}
 
 
 def run_job(client: httpx.Client) -> None:
@@ -48,12 +39,12 @@ def run_job(client: httpx.Client) -> None:
 def test_the_service_survives_its_worker_and_ends_on_ctrl_c(up: tuple[Running, httpx.Client]) -> None:
     running, client = up
     run_job(client)
-    children = children_of(running)
+    children = commands_of(running)
     assert children.keys() == {"api", "worker", "sweep"}
     os.killpg(children["worker"], signal.SIGKILL)
     wait_until(lambda: "rmatch worker ended" in running.output(), "the death is noticed")
     run_job(client)
-    children = children_of(running)
+    children = commands_of(running)
     running.process.send_signal(signal.SIGINT)
     assert running.process.wait(timeout=60) == 0
     assert not [pid for pid in children.values() if Path(f"/proc/{pid}").exists()]

@@ -30,5 +30,24 @@ def test_the_wheels_serve_where_nothing_is_installed(monkeypatch: pytest.MonkeyP
     with servers.run_postgres() as postgres, postgres.new_database() as url:
         with psycopg.connect(url) as connection:
             assert connection.execute("SELECT 1").fetchone() == (1,)
-    with servers.run_redis() as server:
-        assert server.is_ready()
+    with servers.run_redis() as server, redis.Redis.from_url(server.url) as client:
+        assert client.ping()
+
+
+def test_servers_fail_and_come_back() -> None:
+    with servers.run_postgres(is_durable=True) as postgres, postgres.new_database() as url:
+        with psycopg.connect(url) as connection:
+            connection.execute("CREATE TABLE t AS SELECT 1 AS x")
+        postgres.crash()
+        with psycopg.connect(url) as connection:
+            assert connection.execute("SELECT x FROM t").fetchone() == (1,)
+        with postgres.process.paused(), pytest.raises(psycopg.errors.ConnectionTimeout):
+            psycopg.connect(url, connect_timeout=2)
+        with postgres.process.stopped(), pytest.raises(psycopg.OperationalError, match="refused"):
+            psycopg.connect(url)
+        psycopg.connect(url).close()
+    with servers.run_redis() as server, redis.Redis.from_url(server.url) as client:
+        client.set("key", "value")
+        server.process.kill()
+        server.process.start()
+        assert client.get("key") is None
