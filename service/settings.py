@@ -27,7 +27,17 @@ class Settings(BaseSettings):
 
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
+    keys: Literal["auto", "on", "off"] = Field(
+        default="auto", description="API keys; auto: off in embedded mode on loopback, on otherwise."
+    )
+    key_secret: str = Field(
+        default="", repr=False, description="Secret under which keys are stored, 32 characters or more."
+    )
+    cors_origins: str = Field(
+        default="", description="Origins of web pages that may use the API, separated by commas; none by default."
+    )
     max_body_bytes: int = Field(default=1_000_000, ge=1_000, description="Largest request body.")
+    body_seconds: float = Field(default=30.0, gt=0, description="How long a request body may take to arrive.")
     default_page_size: int = Field(default=50, ge=1)
     max_page_size: int = Field(default=1000, ge=1)
 
@@ -62,6 +72,16 @@ class Settings(BaseSettings):
     def resolved_database_url(self) -> str:
         """``database_url``, or SQLite in the data directory."""
         return self.database_url or f"sqlite:///{self.data_dir.absolute() / 'rmatch.sqlite3'}"
+
+    @cached_property
+    def is_embedded(self) -> bool:
+        """Whether the database is a file on this machine."""
+        return self.resolved_database_url.startswith("sqlite")
+
+    @cached_property
+    def allowed_origins(self) -> tuple[str, ...]:
+        """``cors_origins``, one by one."""
+        return tuple(filter(None, map(str.strip, self.cors_origins.split(","))))
 
     @cached_property
     def resolved_broker_url(self) -> str:
