@@ -40,10 +40,13 @@ class Settings(BaseSettings):
     body_seconds: float = Field(default=30.0, gt=0, description="How long a request body may take to arrive.")
     default_page_size: int = Field(default=50, ge=1)
     max_page_size: int = Field(default=1000, ge=1)
+    max_event_streams: int = Field(
+        default=200, ge=1, description="Most streams of events that one API process keeps open."
+    )
 
     chunk_max_samples: int = Field(default=64, ge=1, description="Most samples of a chunk.")
     chunk_max_atoms: int = Field(default=1280, ge=1, description="Most atoms of a chunk; a larger sample goes alone.")
-    max_lost_attempts: int = Field(default=3, ge=1, description="A chunk whose worker was lost so often fails its job.")
+    max_lost_attempts: int = Field(default=3, ge=1, description="A chunk that came to nothing so often fails its job.")
     lease_seconds: float = Field(
         default=30.0, gt=0, description="A worker that is silent for so long has lost its chunk."
     )
@@ -54,11 +57,25 @@ class Settings(BaseSettings):
 
     idempotency_hours: float = Field(default=48.0, ge=24, description="How long idempotency keys are remembered.")
 
-    sandbox_seconds: float = Field(default=20.0, gt=0, description="Wall and CPU time to read an uploaded file.")
+    sandbox_seconds: float = Field(
+        default=10.0, gt=0, description="CPU time to read an uploaded file; half as much again on the wall."
+    )
     sandbox_memory_bytes: int = Field(
         default=2 * 1024**3, ge=256 * 1024**2, description="Memory to read an uploaded file."
     )
 
+    worker_heartbeat_seconds: float = Field(default=5.0, gt=0, description="How often a worker says how it is.")
+    soft_shutdown_seconds: float = Field(
+        default=10.0, ge=0, description="A worker that is to stop works on for so long, then gives its chunk back."
+    )
+    chunk_seconds: float = Field(default=3600.0, gt=0, description="A chunk that takes longer is broken off.")
+    chunk_kill_seconds: float = Field(
+        default=10.0, gt=0, description="A worker process that should have stopped is killed after this."
+    )
+    worker_memory_bytes: int | None = Field(
+        default=None, ge=1024**3, description="Memory of a worker process; no limit of its own where not set."
+    )
+    worker_nice: int = Field(default=5, ge=0, le=19, description="How far workers stand back for the API: nice(1).")
     worker_threads: int = Field(default=1, ge=1, description="CPU threads of a worker's relaxation.")
     device: Literal["auto", "cpu", "cuda"] = "auto"
     memory_budget_bytes: int | None = Field(
