@@ -1,33 +1,60 @@
-"""Reads uploaded structure files in a child process with limits on memory and time.
+"""Reads uploaded structure files in a child process without network and files, with limits on memory and time.
 
-A small file can keep a parser busy for minutes or fill the memory; here it costs one child.
-``python -m service.sandbox`` is the child: JSON on its standard input and output.
+A small file can keep a parser busy for minutes, fill the memory, or find a flaw in it; here it costs one child, which
+is given nothing but the text, and whose answer is believed as little as the file.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import resource
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass, field
+from tempfile import TemporaryFile
 from threading import BoundedSemaphore
-from typing import Any, Final
+from typing import IO, Annotated, Final
 
 import structlog
+from pydantic import BaseModel, Field, FiniteFloat, TypeAdapter, ValidationError
 
 from rm_engine.errors import InputError
-from rm_engine.files import FileLimits, Format, parse_structures, to_json
+from rm_engine.files import Format
 from rm_engine.spec.limits import MAX_ATOMS
+from rm_engine.units import SYMBOLS
 from service.domain import AtomsJson, BusyError
+from service.reading import MAX_ANSWER_BYTES, MAX_STRUCTURES
 
-MAX_STRUCTURES: Final = 1000
 _MORE_WALL_THAN_CPU: Final = 1.5
 _PLACES: Final = 2
 _WAIT_SECONDS: Final = 2
 
 _log = structlog.get_logger(__name__)
+
+Vector = Annotated[list[FiniteFloat], Field(min_length=3, max_length=3)]
+
+
+class _Structure(BaseModel):
+    """A structure that a child has read."""
+
+    numbers: list[Annotated[int, Field(ge=1, lt=len(SYMBOLS))]] = Field(min_length=1, max_length=MAX_ATOMS)
+    positions: list[Vector] = Field(min_length=1, max_length=MAX_ATOMS)
+    cell: list[Vector] = Field(min_length=3, max_length=3)
+    periodic: list[bool] = Field(min_length=3, max_length=3)
+
+
+class _Refusal(BaseModel):
+    """Why a child has read nothing."""
+
+    code: str
+    value: str
+    reason: str
+    hint: str
+
+
+_Structures = Annotated[list[_Structure], Field(min_length=1, max_length=MAX_STRUCTURES)]
+_ANSWER: Final[TypeAdapter[list[_Structure] | _Refusal]] = TypeAdapter(_Structures | _Refusal)
 
 
 @dataclass(frozen=True)
@@ -54,69 +81,50 @@ class Sandbox:
         if not self.places.acquire(timeout=_WAIT_SECONDS):
             raise BusyError("Other uploads are being read. Try again soon.")
         try:
-            return self._parse(content, format_)
+            answer = self._ask_child(content, format_)
         finally:
             self.places.release()
+        if isinstance(answer, _Refusal):
+            raise InputError(field="content", **answer.model_dump())
+        return [structure.model_dump() for structure in answer]
 
-    def _parse(self, content: str, format_: Format) -> list[AtomsJson]:
-        command = [sys.executable, "-B", "-m", __name__, str(round(self.seconds) or 1), str(self.memory_bytes)]
-        # BLAS would reserve memory for every core
+    def _ask_child(self, content: str, format_: Format) -> list[_Structure] | _Refusal:
+        with _open_buffer() as question, _open_buffer() as answer, _open_buffer() as complaints:
+            question.write(json.dumps([content, format_]).encode())
+            status = self._run_child(question, answer, complaints)
+            try:
+                return _ANSWER.validate_json(_read_back(answer))
+            except ValidationError:
+                said = _read_back(complaints)[-2000:].decode(errors="replace")
+                _log.warning("upload_not_readable", status=status, child=said)
+        return _Refusal(
+            code="structure_file_too_large",
+            value=content,
+            reason="reading it broke off: it takes too much time or memory, or it is malformed",
+            hint="Send fewer or smaller structures, or another format.",
+        )
+
+    def _run_child(self, question: IO[bytes], answer: IO[bytes], complaints: IO[bytes]) -> int:
+        """The exit status of a child on these files; negative where it was killed."""
+        question.seek(0)
+        command = [sys.executable, "-B", "-m", "service.reading", str(round(self.seconds) or 1), str(self.memory_bytes)]
+        # nothing of our environment; and BLAS would reserve memory for every core
         environment = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OPENBLAS_NUM_THREADS": "1"}
-        try:
-            child = subprocess.run(  # noqa: S603  our own interpreter and module
-                command,
-                input=json.dumps([content, format_]),
-                capture_output=True,
-                text=True,
-                timeout=self.seconds * _MORE_WALL_THAN_CPU,
-                env=environment,
-                check=True,
-            )
-        except (subprocess.TimeoutExpired, subprocess.CalledProcessError) as error:
-            _log.warning("upload_not_readable", error=str(error), child=str(error.stderr)[-2000:])
-            raise InputError(
-                "structure_file_too_large",
-                "content",
-                content,
-                "reading it broke off: it takes too much time or memory, or it is malformed",
-                "Send fewer or smaller structures, or another format.",
-            ) from error
-        answer = json.loads(child.stdout)
-        if "error" in answer:
-            raise InputError(**answer["error"])
-        structures: list[AtomsJson] = answer["structures"]
-        return structures
+        with subprocess.Popen(  # noqa: S603  our own interpreter and module
+            command, stdin=question, stdout=answer, stderr=complaints, env=environment, start_new_session=True
+        ) as child:
+            try:
+                return child.wait(self.seconds * _MORE_WALL_THAN_CPU)
+            except subprocess.TimeoutExpired:
+                os.killpg(child.pid, signal.SIGKILL)
+                return child.wait()
 
 
-def _set_limits(seconds: int, memory_bytes: int) -> None:
-    for kind, limit in (
-        (resource.RLIMIT_CPU, seconds),
-        (resource.RLIMIT_AS, memory_bytes),
-        (resource.RLIMIT_FSIZE, 0),
-        (resource.RLIMIT_CORE, 0),
-    ):
-        resource.setrlimit(kind, (limit, limit))
+def _open_buffer() -> IO[bytes]:
+    """A file in memory, or on disk where there are none: the kernel bounds what a child writes into files."""
+    return os.fdopen(os.memfd_create("upload"), "w+b") if hasattr(os, "memfd_create") else TemporaryFile()
 
 
-def _read(content: str, format_: Format) -> list[AtomsJson]:
-    limits = FileLimits(max_bytes=len(content), max_frames=MAX_STRUCTURES, max_atoms=MAX_ATOMS)
-    structures: list[AtomsJson] = [to_json(atoms) for atoms in parse_structures(content, format_, "content", limits)]
-    if not structures:
-        raise InputError("no_structures", "content", content, "there is no structure in it", "Send at least one.")
-    if any(number < 1 for structure in structures for number in structure["numbers"]):
-        raise InputError("unknown_element", "content", content, "an atom is no element", "Use element symbols.")
-    return structures
-
-
-def _answer(content: str, format_: Format) -> dict[str, Any]:
-    try:
-        return {"structures": _read(content, format_)}
-    except InputError as error:
-        fields = {name: getattr(error, name) for name in ("code", "value", "reason", "hint")}
-        return {"error": {**fields, "field": "content"}}
-
-
-if __name__ == "__main__":
-    _set_limits(int(sys.argv[1]), int(sys.argv[2]))
-    # infinities and NaN are no JSON: the child ends with an error, and the parent says so
-    json.dump(_answer(*json.load(sys.stdin)), sys.stdout, allow_nan=False)
+def _read_back(buffer: IO[bytes]) -> bytes:
+    buffer.seek(0)
+    return buffer.read(MAX_ANSWER_BYTES)

@@ -1,0 +1,51 @@
+"""Reads the text of a structure file in a process that can do nothing else: the child of :mod:`service.sandbox`.
+
+``python -m service.reading SECONDS BYTES`` takes ``[text, format]`` as JSON on its standard input, and answers on its
+standard output with a list of structures, or with the fields of an :class:`InputError`.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any, Final
+
+from rm_engine.errors import InputError
+from rm_engine.files import FileLimits, Format, parse_structures, to_json
+from rm_engine.spec.limits import MAX_ATOMS
+from service.confinement import limit, seal
+
+MAX_STRUCTURES: Final = 1000
+MAX_ANSWER_BYTES: Final = 32 * 1024**2
+_EXAMPLES: Final[dict[Format, str]] = {
+    "poscar": "\n1\n3 0 0\n0 3 0\n0 0 3\nLi\n1\ndirect\n0 0 0\n",
+    "extxyz": '1\nLattice="3 0 0 0 3 0 0 0 3"\nLi 0 0 0\n',
+    "cif": "data_a\n_symmetry_space_group_name_H-M 'P m -3 m'\n"
+    + "".join(f"_cell_length_{axis} 3\n" for axis in "abc")
+    + "".join(f"_cell_angle_{angle} 90\n" for angle in ("alpha", "beta", "gamma"))
+    + "loop_\n_atom_site_label\n_atom_site_fract_x\n_atom_site_fract_y\n_atom_site_fract_z\nLi 0 0 0\n",
+}
+
+
+def prepare(format_: Format) -> None:
+    """Read an example, for parsers import and load tables when they are used; then open nothing any more."""
+    answer(_EXAMPLES[format_], format_)
+    seal()
+
+
+def answer(text: str, format_: Format) -> list[dict[str, Any]] | dict[str, str]:
+    """The structures of a text as :func:`to_json` writes them, or why there are none: code, value, reason, hint."""
+    limits = FileLimits(max_bytes=len(text), max_frames=MAX_STRUCTURES, max_atoms=MAX_ATOMS)
+    refusal = InputError("no_structures", "content", text, "there is no structure in it", "Send at least one.")
+    try:
+        structures = [to_json(atoms) for atoms in parse_structures(text, format_, "content", limits)]
+    except InputError as error:
+        structures, refusal = [], error
+    return structures or {name: getattr(refusal, name) for name in ("code", "value", "reason", "hint")}
+
+
+if __name__ == "__main__":
+    limit(int(sys.argv[1]), int(sys.argv[2]), MAX_ANSWER_BYTES)
+    content, format_name = json.load(sys.stdin)
+    prepare(format_name)
+    json.dump(answer(content, format_name), sys.stdout)
