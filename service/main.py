@@ -46,7 +46,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         responses={"4XX": {"model": Problem, "description": "Problem document"}},
     )
     app.state.services = services
-    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, seconds=settings.body_seconds)
     install_problem_handlers(app)
     for module in (jobs, structures, references, models, health):
         app.include_router(module.router)

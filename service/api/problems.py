@@ -133,6 +133,7 @@ _HTTP_CODES: Final = {
     404: "not_found",
     405: "method_not_allowed",
     406: "not_acceptable",
+    408: "body_too_slow",
     413: "body_too_large",
 }
 
