@@ -13,7 +13,7 @@ from benchmarks.report import Row
 from benchmarks.timing import cpu_seconds, wall_seconds
 from rm_engine import GenerationSpec
 from rm_engine.analysis import hull_energies
-from service.domain import Claim, GeneratedRecord, HullEntry
+from service.domain import PUBLIC_GROUP, Claim, GeneratedRecord, HullEntry
 from service.jobs import (
     claim_chunk,
     list_due_chunks,
@@ -44,7 +44,7 @@ def time_arrivals(url: str, n_hot: int) -> Iterator[Row]:
     with closing(Store(url)) as store:
         for height, what in ((0.5, "above the hull"), (-0.02, "the lowest below the hull")):
             with store.reading() as tx:
-                members = tx.hulls.system("-".join(HOT_SYSTEM), _MODEL, FINGERPRINT).members
+                members = tx.hulls.system(PUBLIC_GROUP, "-".join(HOT_SYSTEM), _MODEL, FINGERPRINT).members
             chosen = [members[k] for k in rng.choice(len(members), _N_JOBS, replace=False)]
             yield Row.of(
                 (_time_arrival(store, entry, height) for entry in chosen),

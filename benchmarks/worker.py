@@ -23,7 +23,7 @@ from rm_engine import GenerationSpec, generate, load_model, search
 from rm_engine.analysis import Matcher
 from rm_engine.files import read_crystals, to_json
 from rm_engine.search import result
-from service.domain import JobState, Reference
+from service.domain import PUBLIC_GROUP, JobState, Reference
 from service.domain.ids import chunk_id_of
 from service.jobs import add_references, seed_known_crystals, submit_job
 from service.jobs.references import KNOWN_CRYSTALS
@@ -118,7 +118,7 @@ def _run_all(store: Store, worker: ChunkRunner, job_id: str) -> None:
     for ordinal in range(2):
         worker.run(chunk_id_of(job_id, ordinal))
     with store.reading() as tx:
-        if tx.job_views.get(job_id).state is not JobState.SUCCEEDED:
+        if tx.job_views.get(job_id, PUBLIC_GROUP).state is not JobState.SUCCEEDED:
             raise RuntimeError(f"Job {job_id} has more than one chunk or has failed.")
 
 
@@ -130,7 +130,7 @@ def _match(server: PostgresServer, name: str, structures: Sequence[Atoms], known
         n_matches: list[int] = []
 
         def match_all(keeper: KnownStructures) -> None:
-            matcher = keeper.find_matcher(_CRYSTALS.formula.reduced)
+            matcher = keeper.find_matcher(_CRYSTALS.formula.reduced, PUBLIC_GROUP)
             n_matches.append(sum(len(matcher.find_matches(atoms)) for atoms in structures))
 
         keepers = [KnownStructures(store) for _ in range(4)]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from rm_engine.spec import GenerationSpec
-from service.domain import Claim, GeneratedRecord, JobState, Match
+from service.domain import PUBLIC_GROUP, Claim, GeneratedRecord, JobState, Match
 from service.jobs import (
     ChunkLimits,
     claim_chunk,
@@ -82,7 +82,7 @@ def claim_next(store: Store, worker: str = "worker", lease_seconds: float = 60.0
 
 def state_of(store: Store, job_id: str) -> JobState:
     with store.reading() as tx:
-        return tx.job_views.get(job_id).state
+        return tx.job_views.get(job_id, PUBLIC_GROUP).state
 
 
 def run_job(

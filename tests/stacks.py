@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from servers import wait_until
 
 from rm_engine.spec import GenerationSpec
-from service.domain import ChunkState, JobState
+from service.domain import PUBLIC_GROUP, ChunkState, JobState
 from service.domain.views import JobView, StructureQuery, StructureView
 from service.jobs import ChunkLimits, announce_due_chunks, submit_job
 from service.queue import ChunkQueue
@@ -41,7 +41,7 @@ class Stack:
 
     def job(self, job_id: str) -> JobView:
         with self.store.reading() as tx:
-            return tx.job_views.get(job_id)
+            return tx.job_views.get(job_id, PUBLIC_GROUP)
 
     def chunk_state(self, chunk_id: str) -> ChunkState | None:
         with self.store.reading() as tx:
@@ -49,7 +49,7 @@ class Stack:
 
     def structures(self, job_id: str) -> list[StructureView]:
         with self.store.reading() as tx:
-            return tx.structure_views.search(StructureQuery(job=job_id, limit=1000)).items
+            return tx.structure_views.search(StructureQuery(group=PUBLIC_GROUP, job=job_id, limit=1000)).items
 
     def wait_for(self, job_id: str) -> JobView:
         """The job when it is over."""

@@ -13,18 +13,17 @@ class KnownStructures:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._formula = ""
-        self._n_references = 0
+        self._prepared: tuple[str, str, int] = ("", "", 0)
         self._matcher: Matcher[str] = Matcher([])
 
-    def find_matcher(self, reduced_formula: str) -> Matcher[str]:
-        """A matcher of all references of a reduced formula; read again where some were added.
+    def find_matcher(self, reduced_formula: str, group: str) -> Matcher[str]:
+        """A matcher of all references of a reduced formula that a group sees; read again where some were added.
 
         Raises:
             StoreUnavailableError: the database does not answer.
         """
-        if (reduced_formula, count_references(self._store, reduced_formula)) != (self._formula, self._n_references):
-            references = load_references(self._store, {reduced_formula})
+        if self._prepared != (reduced_formula, group, count_references(self._store, reduced_formula, group)):
+            references = load_references(self._store, {reduced_formula}, group)
             self._matcher = Matcher((reference.id, from_json(reference.atoms)) for reference in references)
-            self._formula, self._n_references = reduced_formula, len(references)
+            self._prepared = (reduced_formula, group, len(references))
         return self._matcher

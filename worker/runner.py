@@ -109,7 +109,7 @@ class ChunkRunner:
     def _generate(self, claim: Claim, loaded: LoadedModel, heartbeat: Heartbeat) -> bool:
         prototypes = load_prototypes(self._store, claim) if claim.spec.start_mix.references > 0 else []
         result = generate_chunk(claim, loaded.model, prototypes, heartbeat.beat)
-        matcher = self._known.find_matcher(claim.spec.formula.reduced) if claim.spec.match else Matcher([])
+        matcher = self._known.find_matcher(claim.spec.formula.reduced, claim.group) if claim.spec.match else Matcher([])
         records, failures = make_records(result, loaded.fingerprint, matcher, heartbeat.check)
         return record_generated(self._store, claim, records, failures)
 

@@ -132,6 +132,14 @@ class GenerationSpec:
         choices = self.choices_of_formula_units()
         return self.formula * choices[sample % len(choices)]
 
+    @property
+    def atom_steps(self) -> int:
+        """The most work that the run can be: atoms times relaxation steps, over all samples."""
+        choices = self.choices_of_formula_units()
+        cycles, rest = divmod(self.n, len(choices))
+        n_units = cycles * sum(choices) + sum(choices[:rest])
+        return self.formula.n_atoms * n_units * self.max_steps
+
     def turn_of(self, sample: int) -> int:
         """How many samples before this one have the same formula."""
         choices = self.choices_of_formula_units()

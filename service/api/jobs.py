@@ -12,7 +12,7 @@ from service.api.paging import decode_cursor, next_path, page_size
 from service.api.requests import GenerateRequest
 from service.api.schemas import JobItem, JobPage
 from service.api.services import Services, Use
-from service.domain import JobState, NotFoundError, RepeatableRequest
+from service.domain import PUBLIC_GROUP, JobState, NotFoundError, RepeatableRequest
 from service.domain.ids import is_job_id
 from service.jobs import ChunkLimits, announce_due_chunks, cancel_job, submit_job
 
@@ -46,7 +46,9 @@ def generate(
     settings = services.settings
     spec.check_against(read_card(find_model(spec.model, settings.model_directories)))
     limits = ChunkLimits(max_samples=settings.chunk_max_samples, max_atoms=settings.chunk_max_atoms)
-    repeatable = idempotency_key and RepeatableRequest.of(idempotency_key, request.model_dump(mode="json"))
+    repeatable = idempotency_key and RepeatableRequest.of(
+        idempotency_key, request.model_dump(mode="json"), PUBLIC_GROUP
+    )
     job_id = submit_job(services.store, spec, limits, repeatable or None)
     announce_due_chunks(
         services.store,
@@ -72,7 +74,7 @@ def list_jobs(
     if before is not None and not is_job_id(before):
         raise InputError("invalid_cursor", "cursor", cursor, "this is no cursor of this list", "Leave it out.")
     with services.store.reading() as tx:
-        page = tx.job_views.list_newest(state, before, page_size(limit, services.settings))
+        page = tx.job_views.list_newest(PUBLIC_GROUP, state, before, page_size(limit, services.settings))
     return JobPage(items=[JobItem.of(view) for view in page.items], next=next_path(request, page.next_key))
 
 
@@ -86,14 +88,14 @@ def get_job(job_id: str, services: Use) -> JobItem:
 def delete_job(job_id: str, services: Use) -> JobItem:
     """Cancel a job that is not finished. What it has stored so far stays."""
     _check_form(job_id)
-    cancel_job(services.store, job_id)
+    cancel_job(services.store, job_id, PUBLIC_GROUP)
     return _read(services, job_id)
 
 
 def _read(services: Services, job_id: str) -> JobItem:
     _check_form(job_id)
     with services.store.reading() as tx:
-        return JobItem.of(tx.job_views.get(job_id))
+        return JobItem.of(tx.job_views.get(job_id, PUBLIC_GROUP))
 
 
 def _check_form(job_id: str) -> None:

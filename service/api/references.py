@@ -11,7 +11,7 @@ from service.api.paging import decode_cursor, next_path, page_size
 from service.api.requests import ReferenceUpload
 from service.api.schemas import ReferencePage
 from service.api.services import Use
-from service.domain import Reference
+from service.domain import PUBLIC_GROUP, Reference
 from service.domain.views import Page, ReferenceView
 from service.jobs import add_references
 
@@ -45,5 +45,7 @@ def list_references(
     reduced = None if composition is None else parse_formula(composition).reduced
     after = decode_cursor(cursor, str)[0] if cursor else None
     with services.store.reading() as tx:
-        page: Page[ReferenceView] = tx.reference_views.search(reduced, after, page_size(limit, services.settings))
+        page: Page[ReferenceView] = tx.reference_views.search(
+            PUBLIC_GROUP, reduced, after, page_size(limit, services.settings)
+        )
     return ReferencePage(items=page.items, next=next_path(request, page.next_key))

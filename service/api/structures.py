@@ -16,7 +16,7 @@ from service.api.negotiation import CRYSTAL_FORMATS, MEDIA_TYPES, MOLECULE_FORMA
 from service.api.paging import decode_cursor, next_path, page_size, refuse_cursor
 from service.api.schemas import StructureDetail, StructureItem, StructurePage
 from service.api.services import Use
-from service.domain import NotFoundError
+from service.domain import PUBLIC_GROUP, NotFoundError
 from service.domain.ids import JOB_ID_PATTERN, is_structure_id
 from service.domain.views import StructureOrder, StructureQuery
 from service.settings import Settings
@@ -72,6 +72,7 @@ class StructureFilters(BaseModel):
             InputError: a formula, an element, the length of the page or the cursor is not one.
         """
         return StructureQuery(
+            group=PUBLIC_GROUP,
             **self.model_dump(include=_PASSED_ON),
             reduced_formula=None if self.composition is None else parse_formula(self.composition).reduced,
             chemsys=None if self.chemsys is None else "-".join(_parse_elements(self.chemsys, "-", "chemsys")),
@@ -123,7 +124,7 @@ def get_structure(
     if not is_structure_id(structure_id):
         raise NotFoundError("structure", structure_id)
     with services.store.reading() as tx:
-        view = tx.structure_views.get(structure_id)
+        view = tx.structure_views.get(structure_id, PUBLIC_GROUP)
     offered = MOLECULE_FORMATS if view.is_molecule else CRYSTAL_FORMATS
     chosen = format or choose_format(request.headers.get("accept", "*/*"), offered)
     return StructureDetail.of(view) if chosen == "json" else respond_with_file(view, chosen)

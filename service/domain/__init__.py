@@ -1,5 +1,6 @@
 """What jobs, chunks, structures and references are. Pure: no SQL, no HTTP, no queue."""
 
+from service.domain.access import ANONYMOUS, PUBLIC_GROUP, Principal, Scope
 from service.domain.chunks import (
     HULL_RESOLUTION,
     AtomsJson,
@@ -26,7 +27,9 @@ from service.domain.references import Reference
 from service.domain.states import ChunkKind, ChunkState, JobState, LeaseStatus
 
 __all__ = [
+    "ANONYMOUS",
     "HULL_RESOLUTION",
+    "PUBLIC_GROUP",
     "AtomsJson",
     "BusyError",
     "ChunkKind",
@@ -44,9 +47,11 @@ __all__ = [
     "Match",
     "MoleculeRecord",
     "NotFoundError",
+    "Principal",
     "Progress",
     "Reference",
     "RepeatableRequest",
+    "Scope",
     "ServiceError",
     "StoreUnavailableError",
 ]

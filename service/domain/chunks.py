@@ -30,6 +30,8 @@ class Claim:
         stop: one past its last sample.
         submitted_at: when the job was submitted: what was not known by then takes no part in it, so that a repeated
             chunk gives the same structures.
+        group: whose job it is: what the results are compared with, and the hulls that they change, are of that group.
+        request_id: of the request that submitted it, for the logs.
     """
 
     chunk_id: str
@@ -40,6 +42,8 @@ class Claim:
     start: int
     stop: int
     submitted_at: datetime
+    group: str
+    request_id: str
 
 
 @dataclass(frozen=True, kw_only=True)

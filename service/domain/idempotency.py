@@ -15,7 +15,7 @@ class RepeatableRequest:
 
     Attributes:
         key: the key as the client sent it.
-        digest: of the key; what is stored.
+        digest: of the group and the key; what is stored.
         fingerprint: of the request; one of another fingerprint under the same key is another request.
     """
 
@@ -24,9 +24,9 @@ class RepeatableRequest:
     fingerprint: str
 
     @classmethod
-    def of(cls, key: str, request: Mapping[str, Any]) -> Self:
-        """A request as plain data; the order of its fields does not matter."""
-        return cls(key, _hash(key), _hash(json.dumps(request, sort_keys=True)))
+    def of(cls, key: str, request: Mapping[str, Any], group: str) -> Self:
+        """A request as plain data, its fields in any order. The same key of two groups is two keys."""
+        return cls(key, _hash(json.dumps([group, key])), _hash(json.dumps(request, sort_keys=True)))
 
 
 def _hash(text: str) -> str:

@@ -78,4 +78,5 @@ def states_before(state: _State, transitions: Mapping[_State, frozenset[_State]]
 
 
 TERMINAL_JOB_STATES: Final = frozenset(state for state, targets in JOB_TRANSITIONS.items() if not targets)
+OPEN_JOB_STATES: Final = frozenset(JobState) - TERMINAL_JOB_STATES
 OPEN_CHUNK_STATES: Final = frozenset(state for state, targets in CHUNK_TRANSITIONS.items() if targets)

@@ -165,6 +165,7 @@ class StructureQuery:
     """Which structures to list, and in which order; None does not filter.
 
     Attributes:
+        group: whose structures.
         reduced_formula: composition, reduced.
         chemsys: exactly these elements, e.g. ``Li-S``.
         elements: at least these elements.
@@ -185,6 +186,7 @@ class StructureQuery:
         limit: length of a page.
     """
 
+    group: str
     reduced_formula: str | None = None
     chemsys: str | None = None
     elements: tuple[str, ...] = field(default=())

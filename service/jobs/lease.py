@@ -42,6 +42,8 @@ def claim_chunk(
             start=taken.start,
             stop=taken.stop,
             submitted_at=job.created_at,
+            group=job.group,
+            request_id=job.request_id,
         )
         if taken.lost_attempts >= max_lost_attempts:
             samples = f"samples {taken.start} to {taken.stop - 1}"

@@ -23,16 +23,18 @@ def add_references(store: Store, references: Iterable[Reference]) -> list[str]:
         return tx.references.add(references)
 
 
-def load_references(store: Store, reduced_formulas: Collection[str]) -> list[Reference]:
-    """The known structures of these reduced formulas (:attr:`rm_engine.spec.Formula.reduced`)."""
+def load_references(store: Store, reduced_formulas: Collection[str], group: str) -> list[Reference]:
+    """The known structures of these reduced formulas (:attr:`rm_engine.spec.Formula.reduced`) that a group sees."""
     with store.reading() as tx:
-        return tx.references.of_formulas(reduced_formulas)
+        return tx.references.of_formulas(reduced_formulas, group)
 
 
-def count_references(store: Store, reduced_formula: str) -> int:
-    """Number of known structures of a reduced formula: they are only ever added, so the same number means the same."""
+def count_references(store: Store, reduced_formula: str, group: str) -> int:
+    """Number of known structures of a reduced formula that a group sees: only ever added, so the same number means the
+    same ones.
+    """
     with store.reading() as tx:
-        return tx.references.count(reduced_formula)
+        return tx.references.count(reduced_formula, group)
 
 
 def load_prototypes(store: Store, claim: Claim) -> list[Reference]:
@@ -45,7 +47,7 @@ def load_prototypes(store: Store, claim: Claim) -> list[Reference]:
     spec = claim.spec
     sizes = {spec.formula.n_atoms * units * points for units in spec.choices_of_formula_units() for points in _POINTS}
     with store.reading() as tx:
-        return tx.references.prototypes(spec.formula.anonymous, sizes, claim.submitted_at, MAX_PROTOTYPES)
+        return tx.references.prototypes(spec.formula.anonymous, sizes, claim.submitted_at, MAX_PROTOTYPES, claim.group)
 
 
 def seed_known_crystals(store: Store) -> list[str]:

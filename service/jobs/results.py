@@ -55,8 +55,8 @@ def load_job_structures(store: Store, claim: Claim) -> list[JobStructure]:
 def load_hull_systems(store: Store, claim: Claim, fingerprint: str) -> Iterator[HullSystem]:
     """The chemical systems whose hull the job may have changed: its own, then all stored ones that contain it.
 
-    Only converged crystals of the job's model are in them, made by weights of that fingerprint. Nothing for a job that
-    makes no crystals. Each system is loaded when it is asked for, in a transaction of its own.
+    Only converged crystals of the job's group and model are in them, made by weights of that fingerprint. Nothing for a
+    job that makes no crystals. Each system is loaded when it is asked for, in a transaction of its own.
     """
     if not claim.spec.is_crystal:
         return
@@ -65,7 +65,7 @@ def load_hull_systems(store: Store, claim: Claim, fingerprint: str) -> Iterator[
         names = [own, *tx.hulls.systems_above(own)]
     for name in names:
         with store.reading() as tx:
-            system = tx.hulls.system(name, claim.spec.model, fingerprint)
+            system = tx.hulls.system(claim.group, name, claim.spec.model, fingerprint)
         if system.members or name == own:
             yield system
 
@@ -92,7 +92,7 @@ def record_analysis(
         if not tx.chunks.close(claim, ChunkState.SUCCEEDED):
             return False
         # first: it locks rows of other jobs, in the order of their ids
-        tx.hulls.raise_distances(hull, claim.spec.model, fingerprint, claim.job_id)
+        tx.hulls.raise_distances(hull, claim.group, claim.spec.model, fingerprint, claim.job_id)
         tx.structures.set_representatives(duplicates)
         tx.jobs.finish(claim.job_id, JobState.SUCCEEDED)
         return True

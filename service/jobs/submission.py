@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from rm_engine.spec import GenerationSpec
+from service.domain.access import ANONYMOUS, Principal
 from service.domain.errors import JobFinishedError
 from service.domain.idempotency import RepeatableRequest
 from service.domain.ids import new_job_id
@@ -34,10 +35,20 @@ def submit_job(
     spec: GenerationSpec,
     limits: ChunkLimits = DEFAULT_LIMITS,
     request: RepeatableRequest | None = None,
+    principal: Principal = ANONYMOUS,
+    request_id: str = "",
 ) -> str:
     """Store a job with its chunks, ready to be claimed, unless the same request has given one before; return its id.
 
     The last chunk is the analysis of the whole job; it waits for the others.
+
+    Args:
+        store: the database.
+        spec: the run.
+        limits: how it is cut into chunks.
+        request: what tells that it was asked for before.
+        principal: who asks; the job is of that group.
+        request_id: of the HTTP request, for the logs.
 
     Raises:
         KeyReusedError: the request's key stands for another request.
@@ -46,7 +57,7 @@ def submit_job(
     with store.transaction() as tx:
         if request is not None and (known := tx.idempotency.bind(request, job_id)) != job_id:
             return known
-        tx.jobs.add(job_id, spec)
+        tx.jobs.add(job_id, spec, principal, request_id)
         tx.chunks.add(job_id, split_samples(spec, limits), spec.n)
     return job_id
 
@@ -57,15 +68,15 @@ def forget_old_keys(store: Store, age: timedelta) -> int:
         return tx.idempotency.forget(age)
 
 
-def cancel_job(store: Store, job_id: str) -> None:
+def cancel_job(store: Store, job_id: str, group: str) -> None:
     """Cancel a job: workers that run its chunks learn of it at their next renewal. Cancelling again changes nothing.
 
     Raises:
-        NotFoundError: no such job.
+        NotFoundError: the group has no such job.
         JobFinishedError: the job has succeeded or failed.
     """
     with store.transaction() as tx:
-        state = tx.jobs.lock(job_id)
+        state = tx.jobs.lock(job_id, group)
         if state is JobState.CANCELLED:
             return
         if state in TERMINAL_JOB_STATES:

@@ -32,8 +32,8 @@ from service.store.tables import chemical_system_elements, structures, unindexed
 class HullRepository:
     """Hulls within one transaction.
 
-    Only crystals of the model of a name and a fingerprint count: one that was trained again under the same name is
-    another.
+    Only crystals of one group count, and of the model of a name and a fingerprint: one that was trained again under the
+    same name is another.
     """
 
     connection: Connection
@@ -45,7 +45,7 @@ class HullRepository:
         query = select(table.chemsys).where(table.symbol.in_(symbols), table.chemsys != chemsys).group_by(table.chemsys)
         return list(self.connection.scalars(query.having(func.count() == len(symbols)).order_by(table.chemsys)))
 
-    def system(self, chemsys: str, model: str, fingerprint: str) -> HullSystem:
+    def system(self, group: str, chemsys: str, model: str, fingerprint: str) -> HullSystem:
         """The compositions of a chemical system and of all within it."""
         columns = structures.c
         distance = columns.energy_above_hull
@@ -57,7 +57,7 @@ class HullRepository:
                 func.max(columns.ranking_energy - distance),
                 func.count(distance) == func.count(),
             )
-            .where(columns.chemsys.in_(_subsets(chemsys)), *_are_of(structures, model, fingerprint))
+            .where(columns.chemsys.in_(_subsets(chemsys)), *_are_of(structures, group, model, fingerprint))
             .group_by(columns.chemsys, columns.reduced_formula)
             .order_by(columns.reduced_formula)
         )
@@ -67,7 +67,7 @@ class HullRepository:
             entries[is_member].append(entry)
         return HullSystem(chemsys=chemsys, members=tuple(entries[True]), subsystems=tuple(entries[False]))
 
-    def raise_distances(self, hull: Mapping[str, float], model: str, fingerprint: str, job_id: str) -> None:
+    def raise_distances(self, hull: Mapping[str, float], group: str, model: str, fingerprint: str, job_id: str) -> None:
         """Store distances to the hull, where they are larger than what is stored, for whole compositions at once.
 
         All rows are locked in the order of their ids, with those of the analysed job, which change next: so two
@@ -75,17 +75,20 @@ class HullRepository:
 
         Args:
             hull: energy of the hull per atom at each reduced formula.
+            group: whose structures.
             model: name of the model.
             fingerprint: which weights of that name.
             job_id: the analysed job.
         """
         formula, energy = self._as_table(hull)
+        # So SQLite goes by group and composition: it takes a group alone for a handful of rows, and would read it all.
+        own = func.coalesce(literal(group), formula)
         read, locked = structures.alias("read"), structures.alias("locked")
 
         def is_raised(rows: FromClause) -> ColumnElement[bool]:
             distance, above = rows.c.energy_above_hull, rows.c.ranking_energy - energy
             is_larger = or_(distance.is_(None), distance < above - HULL_RESOLUTION)
-            return and_(rows.c.reduced_formula == formula, is_larger, *_are_of(rows, model, fingerprint))
+            return and_(rows.c.reduced_formula == formula, is_larger, *_are_of(rows, own, model, fingerprint))
 
         touched = union(select(read.c.id).where(is_raised(read)), select(read.c.id).where(read.c.job_id == job_id))
         in_order = select(locked.c.id).where(locked.c.id.in_(touched)).order_by(locked.c.id).with_for_update()
@@ -103,8 +106,11 @@ class HullRepository:
         return cast(rows.c.key, Text), cast(rows.c.value, Double)
 
 
-def _are_of(rows: FromClause, model: str, fingerprint: str) -> tuple[ColumnElement[bool], ...]:
+def _are_of(
+    rows: FromClause, group: str | ColumnElement[str], model: str, fingerprint: str
+) -> tuple[ColumnElement[bool], ...]:
     return (
+        rows.c.group_name == group,
         unindexed(rows.c.model == model),
         rows.c.model_fingerprint == fingerprint,
         rows.c.is_crystal,

@@ -36,7 +36,7 @@ _COUNTS: Final[dict[str, ColumnElement[Any]]] = {
 }
 _n_steps = select(func.coalesce(func.sum(chunks.c.n_steps), 0)).where(_generation, chunks.c.state == ChunkState.RUNNING)
 _SELECT_VIEW: Final = select(
-    *(column for column in jobs.c if column is not jobs.c.n),
+    *(jobs.c[name] for name in ("id", "state", "spec", "error", "created_at", "started_at", "finished_at")),
     _n_steps.scalar_subquery().label("n_steps"),
     *(count.label(name) for name, count in _COUNTS.items()),
 )
@@ -48,20 +48,21 @@ class JobViews:
 
     connection: Connection
 
-    def get(self, job_id: str) -> JobView:
+    def get(self, job_id: str, group: str) -> JobView:
         """One job.
 
         Raises:
-            NotFoundError: no such job.
+            NotFoundError: the group has no such job.
         """
-        row = self.connection.execute(_SELECT_VIEW.where(jobs.c.id == job_id)).mappings().one_or_none()
+        query = _SELECT_VIEW.where(jobs.c.id == job_id, jobs.c.group_name == group)
+        row = self.connection.execute(query).mappings().one_or_none()
         if row is None:
             raise NotFoundError("job", job_id)
         return _view(row)
 
-    def list_newest(self, state: JobState | None, before: str | None, limit: int) -> Page[JobView]:
-        """Jobs, newest first, optionally of one state, beginning after the id ``before``."""
-        query = _SELECT_VIEW.order_by(jobs.c.id.desc()).limit(limit + 1)
+    def list_newest(self, group: str, state: JobState | None, before: str | None, limit: int) -> Page[JobView]:
+        """Jobs of a group, newest first, optionally of one state, beginning after the id ``before``."""
+        query = _SELECT_VIEW.where(jobs.c.group_name == group).order_by(jobs.c.id.desc()).limit(limit + 1)
         if state is not None:
             query = query.where(jobs.c.state == state)
         if before is not None:

@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import Connection, select, update
 
 from rm_engine.spec import GenerationSpec
-from service.domain import JobState, NotFoundError
+from service.domain import JobState, NotFoundError, Principal
 from service.domain.states import JOB_TRANSITIONS, states_before
 from service.store.engine import read_clock
 from service.store.tables import chemical_system_elements, chunks, jobs
@@ -23,6 +23,8 @@ class StoredJob:
     state: JobState
     spec: GenerationSpec
     created_at: datetime
+    group: str
+    request_id: str
 
 
 @dataclass(frozen=True)
@@ -31,10 +33,19 @@ class JobRepository:
 
     connection: Connection
 
-    def add(self, job_id: str, spec: GenerationSpec) -> None:
-        """Store a queued job."""
-        now = read_clock(self.connection)
-        values = {"id": job_id, "state": JobState.QUEUED, "spec": spec.to_json(), "n": spec.n, "created_at": now}
+    def add(self, job_id: str, spec: GenerationSpec, principal: Principal, request_id: str) -> None:
+        """Store a queued job of whoever asks for it."""
+        values = {
+            "id": job_id,
+            "group_name": principal.group,
+            "key_id": principal.key_id,
+            "request_id": request_id,
+            "state": JobState.QUEUED,
+            "spec": spec.to_json(),
+            "n": spec.n,
+            "atom_steps": spec.atom_steps,
+            "created_at": read_clock(self.connection),
+        }
         self.connection.execute(jobs.insert().values(values))
         formula = spec.formula
         insert_or_ignore(
@@ -43,14 +54,15 @@ class JobRepository:
             [{"chemsys": formula.chemsys, "symbol": symbol} for symbol in formula.elements],
         )
 
-    def lock(self, job_id: str) -> JobState:
+    def lock(self, job_id: str, group: str | None = None) -> JobState:
         """Lock the job's row until the transaction ends, and return its state.
 
         Raises:
-            NotFoundError: no such job.
+            NotFoundError: no such job, or not of that group.
         """
+        query = select(jobs.c.state).where(jobs.c.id == job_id).with_for_update()
         state: JobState | None = self.connection.scalar(
-            select(jobs.c.state).where(jobs.c.id == job_id).with_for_update()
+            query if group is None else query.where(jobs.c.group_name == group)
         )
         if state is None:
             raise NotFoundError("job", job_id)
@@ -59,14 +71,15 @@ class JobRepository:
     def lock_of_chunk(self, chunk_id: str) -> StoredJob | None:
         """Lock the job of a chunk; None where there is no such chunk."""
         row = self.connection.execute(
-            select(jobs.c.id, jobs.c.state, jobs.c.spec, jobs.c.created_at)
+            select(*jobs.c["id", "state", "spec", "created_at", "group_name", "request_id"])
             .join(chunks, chunks.c.job_id == jobs.c.id)
             .where(chunks.c.id == chunk_id)
             .with_for_update(of=jobs)
         ).one_or_none()
         if row is None:
             return None
-        return StoredJob(row.id, row.state, GenerationSpec.from_json(row.spec), row.created_at)
+        spec = GenerationSpec.from_json(row.spec)
+        return StoredJob(row.id, row.state, spec, row.created_at, row.group_name, row.request_id)
 
     def start(self, job_id: str) -> None:
         """A worker has taken the first chunk."""

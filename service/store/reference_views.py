@@ -9,6 +9,7 @@ from typing import Final
 from sqlalchemy import Connection, select
 
 from service.domain.views import Page, ReferenceView
+from service.store.references import are_seen_by
 from service.store.tables import references
 
 _VIEW_COLUMNS: Final = [references.c[name] for name in ReferenceView.__dataclass_fields__]
@@ -25,10 +26,10 @@ class ReferenceViews:
         rows = self.connection.execute(select(*_VIEW_COLUMNS).where(references.c.id.in_(ids)).order_by(references.c.id))
         return [ReferenceView(**row) for row in rows.mappings()]
 
-    def search(self, reduced_formula: str | None, after: str | None, limit: int) -> Page[ReferenceView]:
-        """References in the order of their ids, optionally of one composition."""
+    def search(self, group: str, reduced_formula: str | None, after: str | None, limit: int) -> Page[ReferenceView]:
+        """References that a group sees, in the order of their ids, optionally of one composition."""
         columns = references.c
-        query = select(*_VIEW_COLUMNS).order_by(columns.id).limit(limit + 1)
+        query = select(*_VIEW_COLUMNS).where(are_seen_by(group)).order_by(columns.id).limit(limit + 1)
         if reduced_formula is not None:
             query = query.where(columns.reduced_formula == reduced_formula)
         if after is not None:

@@ -103,6 +103,7 @@ def _merge(
 
 def _filters(query: StructureQuery, *, is_narrow: bool) -> Iterator[ColumnElement[bool]]:
     columns = structures.c
+    yield columns.group_name == query.group
     for column, value in (
         (columns.reduced_formula, query.reduced_formula),
         (columns.chemsys, query.chemsys),

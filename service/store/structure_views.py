@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Connection, RowMapping, select
+from sqlalchemy import Connection, RowMapping, and_, select
 
 from service.domain import MoleculeRecord, NotFoundError
 from service.domain.views import MatchView, Page, StructureQuery, StructureView
@@ -29,15 +29,14 @@ class StructureViews:
 
     connection: Connection
 
-    def get(self, structure_id: str) -> StructureView:
+    def get(self, structure_id: str, group: str) -> StructureView:
         """One structure with its atoms.
 
         Raises:
-            NotFoundError: no such structure.
+            NotFoundError: the group has no such structure.
         """
-        query = (
-            select(*_VIEW_COLUMNS, structure_atoms.c.atoms).join(structure_atoms).where(structures.c.id == structure_id)
-        )
+        is_wanted = and_(structures.c.id == structure_id, structures.c.group_name == group)
+        query = select(*_VIEW_COLUMNS, structure_atoms.c.atoms).join(structure_atoms).where(is_wanted)
         views = self._views(self.connection.execute(query).mappings().all())
         if not views:
             raise NotFoundError("structure", structure_id)

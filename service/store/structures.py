@@ -84,6 +84,7 @@ def _row(claim: Claim, record: GeneratedRecord, now: datetime) -> dict[str, Any]
     formula = claim.spec.formula_of(record.sample)
     return {
         "id": structure_id_of(claim.job_id, record.sample),
+        "group_name": claim.group,
         "job_id": claim.job_id,
         "sample": record.sample,
         "model": claim.spec.model,

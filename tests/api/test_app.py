@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
+from service.domain import PUBLIC_GROUP
 from service.main import create_app
 from service.settings import Settings
 from service.store import Store
@@ -66,7 +67,7 @@ def test_the_embedded_app_prepares_its_database(tmp_path: Path) -> None:
         assert client.get("/health/ready").status_code == 200
     store = Store(Settings(data_dir=tmp_path).resolved_database_url)
     with store.reading() as tx:
-        assert len(tx.reference_views.search(None, None, 1000).items) > 50
+        assert len(tx.reference_views.search(PUBLIC_GROUP, None, None, 1000).items) > 50
     store.close()
 
 

@@ -7,6 +7,7 @@ from fastapi.testclient import TestClient
 
 from rm_engine.errors import InputError
 from rm_engine.files import from_json, write_structure
+from service.domain import PUBLIC_GROUP
 from service.jobs import load_references, seed_known_crystals
 from service.sandbox import Sandbox
 from service.store import Store
@@ -43,14 +44,14 @@ def test_a_file_becomes_references_once(client: TestClient, store: Store) -> Non
     assert client.get("/references").json()["items"] == [item]
     assert client.get("/references?composition=Li4S2").json()["items"] == [item]
     assert client.get("/references?composition=LiS").json()["items"] == []
-    (stored,) = load_references(store, ["Li2S"])
+    (stored,) = load_references(store, ["Li2S"], PUBLIC_GROUP)
     assert stored.atoms["numbers"] == [3, 3, 16]
 
 
 @pytest.mark.parametrize("format_", ["cif", "extxyz"])
 def test_other_formats(client: TestClient, store: Store, format_: str) -> None:
     client.post("/references", json=upload())
-    (stored,) = load_references(store, ["Li2S"])
+    (stored,) = load_references(store, ["Li2S"], PUBLIC_GROUP)
     content = write_structure(from_json(stored.atoms), format_)  # type: ignore[arg-type]
     response = client.post("/references", json=upload(format=format_, content=content))
     assert response.status_code == 201, response.text

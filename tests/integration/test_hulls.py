@@ -11,7 +11,7 @@ from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram
 from pymatgen.core import Composition
 
 from rm_engine.spec import GenerationSpec
-from service.domain import HullEntry, HullSystem
+from service.domain import PUBLIC_GROUP, HullEntry, HullSystem
 from service.domain.views import StructureQuery
 from service.jobs import (
     claim_chunk,
@@ -94,9 +94,9 @@ def test_of_two_analyses_that_overlap_the_later_knowledge_stays(store: Store) ->
     structure_id = f"{job_id}-00000"
     for hull, kept in ((-3.0, 2.0), (-1.5, 2.0), (-3.5, 2.5)):
         with store.transaction() as tx:
-            tx.hulls.raise_distances({"LiS2": hull}, "mp20-plus", FINGERPRINT, "another job")
+            tx.hulls.raise_distances({"LiS2": hull}, PUBLIC_GROUP, "mp20-plus", FINGERPRINT, "another job")
         with store.reading() as tx:
-            assert tx.structure_views.get(structure_id).energy_above_hull == pytest.approx(kept)
+            assert tx.structure_views.get(structure_id, PUBLIC_GROUP).energy_above_hull == pytest.approx(kept)
 
 
 def test_the_analysis_sees_the_whole_job_lowest_first(store: Store) -> None:
@@ -149,7 +149,7 @@ def test_distances_that_grow_job_by_job_are_those_of_all_at_once(store: Store) -
         energy = -0.5 * len(symbols) + rng.normal(scale=0.3)
         analyse(store, composition, [energy, energy + 0.2], references)
     with store.reading() as tx:
-        views = tx.structure_views.search(StructureQuery(limit=1000)).items
+        views = tx.structure_views.search(StructureQuery(group=PUBLIC_GROUP, limit=1000)).items
     entries = [PDEntry(Composition(view.formula), view.ranking_energy * view.n_atoms) for view in views]
     diagram = PhaseDiagram([*entries, *(PDEntry(Composition(symbol), energy) for symbol, energy in references.items())])
     assert len(views) == 80
@@ -173,7 +173,7 @@ def test_a_cancelled_job_that_lowered_the_hull_is_made_good_by_the_next(store: S
     systems_of(store, one("Li2S"), [-2.0])  # stored, and never analysed
     analyse(store, "LiS", [-0.1], references)
     with store.reading() as tx:
-        views = tx.structure_views.search(StructureQuery(limit=10)).items
+        views = tx.structure_views.search(StructureQuery(group=PUBLIC_GROUP, limit=10)).items
     assert sorted(view.energy_above_hull for view in views if view.energy_above_hull is not None) == pytest.approx(
         [0.0, 1.0, 1.4]
     )

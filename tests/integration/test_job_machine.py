@@ -10,7 +10,16 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
-from service.domain import ChunkKind, ChunkState, Claim, FailedSample, JobFinishedError, JobState, Progress
+from service.domain import (
+    PUBLIC_GROUP,
+    ChunkKind,
+    ChunkState,
+    Claim,
+    FailedSample,
+    JobFinishedError,
+    JobState,
+    Progress,
+)
 from service.domain.states import CHUNK_TRANSITIONS, JOB_TRANSITIONS, TERMINAL_JOB_STATES
 from service.jobs import (
     ChunkLimits,
@@ -81,7 +90,7 @@ class JobMachine(RuleBasedStateMachine):
     @rule()
     def cancel(self) -> None:
         try:
-            cancel_job(self.store, self.job_id)
+            cancel_job(self.store, self.job_id, PUBLIC_GROUP)
         except JobFinishedError:
             assert self.states[self.job_id] in TERMINAL_JOB_STATES
 
@@ -118,7 +127,7 @@ class JobMachine(RuleBasedStateMachine):
     @invariant()
     def nothing_stored_is_lost_or_doubled(self) -> None:
         with self.store.reading() as tx:
-            view = tx.job_views.get(self.job_id)
+            view = tx.job_views.get(self.job_id, PUBLIC_GROUP)
         assert view.counts.generated + view.counts.failed <= N_SAMPLES
         if view.state is JobState.SUCCEEDED:
             assert view.counts.generated + view.counts.failed == N_SAMPLES

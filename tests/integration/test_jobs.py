@@ -12,6 +12,7 @@ from databases import CUBE, FINGERPRINT, claim_next, lis2, record, run_job, stat
 from sqlalchemy.exc import DBAPIError
 
 from service.domain import (
+    PUBLIC_GROUP,
     ChunkKind,
     Claim,
     FailedSample,
@@ -73,7 +74,7 @@ def test_a_job_runs_from_submission_to_success(store: Store) -> None:
     )
 
     with store.reading() as tx:
-        job = tx.job_views.get(job_id)
+        job = tx.job_views.get(job_id, PUBLIC_GROUP)
     assert (job.state, job.progress, job.error) == (JobState.SUCCEEDED, 1.0, None)
     assert (job.counts.generated, job.counts.failed, job.counts.converged, job.counts.unique) == (3, 1, 3, 1)
     assert job.started_at is not None
@@ -132,7 +133,7 @@ def test_a_worker_thought_dead_can_change_nothing(store: Store) -> None:
 
     assert state_of(store, job_id) is JobState.RUNNING
     with store.reading() as tx:
-        assert tx.structure_views.get(f"{job_id}-00000").pseudo_energy_per_atom == -1.0
+        assert tx.structure_views.get(f"{job_id}-00000", PUBLIC_GROUP).pseudo_energy_per_atom == -1.0
 
 
 def test_a_result_recorded_twice_at_once_is_there_once(store: Store) -> None:
@@ -147,7 +148,7 @@ def test_renewing_keeps_the_lease_and_shows_progress(store: Store) -> None:
     assert renew_lease(store, claim, 60, Progress(n_finished=3, n_steps=70)) is LeaseStatus.HELD
     assert claim_chunk(store, claim.chunk_id, "thief", 60) is None
     with store.reading() as tx:
-        job = tx.job_views.get(job_id)
+        job = tx.job_views.get(job_id, PUBLIC_GROUP)
     assert (job.counts.finished, job.counts.generated, job.progress, job.n_steps) == (3, 0, 0.75, 70)
 
 
@@ -167,7 +168,7 @@ def test_a_chunk_that_kills_its_workers_fails_the_job(store: Store) -> None:
         assert claim_chunk(store, chunk_id, "victim", -1) is not None
     assert claim_chunk(store, chunk_id, "victim", 60) is None
     with store.reading() as tx:
-        job = tx.job_views.get(job_id)
+        job = tx.job_views.get(job_id, PUBLIC_GROUP)
     assert job.state is JobState.FAILED
     assert job.error == "Workers that ran samples 0 to 1 were lost 3 times."
     assert list_due_chunks(store) == []
@@ -179,7 +180,10 @@ def test_a_permanent_failure_fails_the_job_with_its_cause(store: Store) -> None:
     assert other is not None
     assert fail_chunk(store, claim_next(store), "no model file")
     with store.reading() as tx:
-        assert (tx.job_views.get(job_id).state, tx.job_views.get(job_id).error) == (JobState.FAILED, "no model file")
+        assert (tx.job_views.get(job_id, PUBLIC_GROUP).state, tx.job_views.get(job_id, PUBLIC_GROUP).error) == (
+            JobState.FAILED,
+            "no model file",
+        )
     assert not record_generated(store, other, [record(2), record(3)])
 
 
@@ -189,7 +193,7 @@ def test_a_job_without_a_single_structure_fails_with_the_commonest_reason(store:
     failures = [FailedSample(sample=k, reason=reason) for k, reason in enumerate(reasons)]
     assert record_generated(store, claim_next(store), [], failures)
     with store.reading() as tx:
-        job = tx.job_views.get(job_id)
+        job = tx.job_views.get(job_id, PUBLIC_GROUP)
     assert (job.state, job.counts.failed) == (JobState.FAILED, 3)
     assert job.error == "No sample gave a structure. Most often: collapsed"
 
@@ -197,8 +201,8 @@ def test_a_job_without_a_single_structure_fails_with_the_commonest_reason(store:
 def test_cancelling_reaches_the_workers(store: Store) -> None:
     job_id = submit_job(store, lis2(4), TWO_EACH)
     claim = claim_next(store)
-    cancel_job(store, job_id)
-    cancel_job(store, job_id)
+    cancel_job(store, job_id, PUBLIC_GROUP)
+    cancel_job(store, job_id, PUBLIC_GROUP)
     assert renew_lease(store, claim, 60, Progress()) is LeaseStatus.CANCELLED
     assert not record_generated(store, claim, [record(0), record(1)])
     assert list_due_chunks(store) == []
@@ -208,9 +212,9 @@ def test_cancelling_reaches_the_workers(store: Store) -> None:
 def test_what_is_finished_or_unknown_cannot_be_cancelled(store: Store) -> None:
     job_id = run_job(store, lis2(1), [-1.0])
     with pytest.raises(JobFinishedError, match="already succeeded"):
-        cancel_job(store, job_id)
+        cancel_job(store, job_id, PUBLIC_GROUP)
     with pytest.raises(NotFoundError):
-        cancel_job(store, "0" * 26)
+        cancel_job(store, "0" * 26, PUBLIC_GROUP)
 
 
 @pytest.mark.parametrize("table", ["jobs", "chunks"])
@@ -272,15 +276,15 @@ def test_references_are_stored_once_and_come_back_as_they_were(store: Store) -> 
     ids = add_references(store, [reference, reference])
     assert ids == [reference.id] * 2
     assert add_references(store, [reference]) == [reference.id]
-    (stored,) = load_references(store, ["LiS2"])
+    (stored,) = load_references(store, ["LiS2"], PUBLIC_GROUP)
     assert (stored, stored.id) == (reference, reference.id)
-    assert load_references(store, ["Li2S"]) == []
+    assert load_references(store, ["Li2S"], PUBLIC_GROUP) == []
 
 
 def test_known_crystals_are_there_from_the_start(store: Store) -> None:
     seed_known_crystals(store)
     seed_known_crystals(store)
-    antifluorite = load_references(store, ["Li2S"])
+    antifluorite = load_references(store, ["Li2S"], PUBLIC_GROUP)
     assert [len(reference.atoms["numbers"]) for reference in antifluorite] == [3]
 
 
@@ -329,8 +333,8 @@ def test_matches_are_stored_with_their_structure(store: Store) -> None:
     (reference_id,) = add_references(store, [Reference(name="known", atoms=CUBE)])
     job_id = run_job(store, lis2(2), [-1, -2], matches={1: [Match(reference_id=reference_id, rms=0.01)]})
     with store.reading() as tx:
-        (match,) = tx.structure_views.get(f"{job_id}-00001").matches
-        assert tx.job_views.get(job_id).counts.matched == 1
+        (match,) = tx.structure_views.get(f"{job_id}-00001", PUBLIC_GROUP).matches
+        assert tx.job_views.get(job_id, PUBLIC_GROUP).counts.matched == 1
     assert (match.reference, match.name, match.formula, match.rms) == (reference_id, "known", "LiS2", 0.01)
 
 

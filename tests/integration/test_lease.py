@@ -12,7 +12,7 @@ import pytest
 from databases import claim_next, lis2
 from servers import wait_until
 
-from service.domain import Claim, Progress
+from service.domain import PUBLIC_GROUP, Claim, Progress
 from service.jobs import cancel_job, claim_chunk, submit_job
 from service.store import Store
 from worker import lease
@@ -47,14 +47,14 @@ def test_a_heartbeat_keeps_the_lease_and_stores_progress(store: Store, claim: Cl
         time.sleep(2 * LEASE_SECONDS)
         assert claim_chunk(store, claim.chunk_id, "thief", 1.0) is None
         with store.reading() as tx:
-            assert tx.job_views.get(claim.job_id).counts.finished == 3
+            assert tx.job_views.get(claim.job_id, PUBLIC_GROUP).counts.finished == 3
     time.sleep(1.5 * LEASE_SECONDS)
     assert claim_chunk(store, claim.chunk_id, "heir", 1.0) is not None
 
 
 def test_a_cancelled_job_stops_its_chunk(store: Store, claim: Claim) -> None:
     with Heartbeat(store, claim, LEASE_SECONDS) as heartbeat:
-        cancel_job(store, claim.job_id)
+        cancel_job(store, claim.job_id, PUBLIC_GROUP)
         raises_soon(LeaseLostError, lambda: heartbeat.beat(Progress()))
 
 

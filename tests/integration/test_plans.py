@@ -11,6 +11,7 @@ from servers import PostgresServer
 from sqlalchemy import Connection, event
 
 from benchmarks.population import FINGERPRINT, HOT_SYSTEM, draw_campaigns, fill
+from service.domain import PUBLIC_GROUP
 from service.domain.views import StructureOrder, StructureQuery
 from service.store import Store
 
@@ -70,7 +71,7 @@ def explaining(connection: Connection, how: str = "EXPLAIN") -> Iterator[list[st
 @pytest.mark.parametrize("descending", [False, True])
 def test_no_page_reads_the_whole_table(filled: Store, order: StructureOrder, descending: bool) -> None:
     for options in QUERIES:
-        query = StructureQuery(**options, order=order, descending=descending, limit=100)
+        query = StructureQuery(group=PUBLIC_GROUP, **options, order=order, descending=descending, limit=100)
         with filled.reading() as tx:
             key = tx.structure_views.search(query).next_key
             with explaining(tx.connection) as plans:
@@ -84,12 +85,14 @@ def test_no_page_reads_the_whole_table(filled: Store, order: StructureOrder, des
 def test_a_page_of_any_order_is_read_in_order(filled: Store) -> None:
     """Without a sort, from the middle as from the beginning: what has been passed is not read again."""
     for order in StructureOrder:
-        query = StructureQuery(chemsys=HOT, order=order, limit=100)
+        query = StructureQuery(group=PUBLIC_GROUP, chemsys=HOT, order=order, limit=100)
         with filled.reading() as tx:
             key = tx.structure_views.search(query).next_key
             assert key is not None
             with explaining(tx.connection) as plans:
-                tx.structure_views.search(StructureQuery(chemsys=HOT, order=order, after=(key[0], key[1]), limit=100))
+                tx.structure_views.search(
+                    StructureQuery(group=PUBLIC_GROUP, chemsys=HOT, order=order, after=(key[0], key[1]), limit=100)
+                )
         assert "Sort" not in plans[0], plans[0]
         assert "Index Cond" in plans[0], plans[0]
         assert "ROW(" in plans[0] or order is StructureOrder.CREATED, plans[0]
@@ -98,7 +101,7 @@ def test_a_page_of_any_order_is_read_in_order(filled: Store) -> None:
 def test_a_page_takes_two_queries_however_long_it_is(filled: Store) -> None:
     for limit in (10, 500):
         with filled.reading() as tx, explaining(tx.connection) as plans:
-            tx.structure_views.search(StructureQuery(matched=True, limit=limit))
+            tx.structure_views.search(StructureQuery(group=PUBLIC_GROUP, matched=True, limit=limit))
         assert len(plans) == 2
 
 
@@ -107,13 +110,13 @@ def test_sqlite_reads_a_composition_or_a_system_and_no_whole_model(tmp_path: Pat
     with closing(Store(f"sqlite:///{tmp_path / 'test.sqlite3'}")) as store:
         store.migrate()
         for order in StructureOrder:
-            query = StructureQuery(chemsys=HOT, model="mp20", matched=True, order=order)
+            query = StructureQuery(group=PUBLIC_GROUP, chemsys=HOT, model="mp20", matched=True, order=order)
             with store.reading() as tx, explaining(tx.connection, "EXPLAIN QUERY PLAN") as plans:
                 tx.structure_views.search(query)
             assert all("ix_structures_chemsys" in plan and "TEMP B-TREE" not in plan for plan in plans), plans
         with store.transaction() as tx, explaining(tx.connection, "EXPLAIN QUERY PLAN") as plans:
-            tx.hulls.system(HOT, "mp20", FINGERPRINT)
-            tx.hulls.raise_distances({"LiS2": -1.0}, "mp20", FINGERPRINT, "job")
+            tx.hulls.system(PUBLIC_GROUP, HOT, "mp20", FINGERPRINT)
+            tx.hulls.raise_distances({"LiS2": -1.0}, PUBLIC_GROUP, "mp20", FINGERPRINT, "job")
         assert "ix_structures_chemsys" in plans[0]
         assert "ix_structures_reduced_formula" in plans[1]
         assert all("SCAN structures" not in plan and "ix_structures_model" not in plan for plan in plans)

@@ -13,7 +13,7 @@ from stacks import Stack
 
 from rm_engine.spec import GenerationSpec, StartMix, read_card
 from rm_engine.spec.card import SHIPPED_MODELS
-from service.domain import ChunkState, HullEntry, HullSystem, JobState, Progress
+from service.domain import PUBLIC_GROUP, ChunkState, HullEntry, HullSystem, JobState, Progress
 from service.domain.ids import chunk_id_of
 from service.jobs import cancel_job, seed_known_crystals
 from worker import runner as runner_module
@@ -164,7 +164,7 @@ def test_a_cancelled_job_stops_in_the_middle_of_a_chunk(stack: Stack, runner: Ch
 
     def cancel_and_beat(heartbeat: runner_module.Heartbeat, progress: Progress) -> None:
         if progress.n_steps and stack.job(job_id).state is JobState.RUNNING:
-            cancel_job(stack.store, job_id)
+            cancel_job(stack.store, job_id, PUBLIC_GROUP)
         beat(heartbeat, progress)
 
     with pytest.MonkeyPatch.context() as patch:

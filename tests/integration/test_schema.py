@@ -14,7 +14,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import inspect, select, text
 
-from service.domain import StoreUnavailableError
+from service.domain import PUBLIC_GROUP, StoreUnavailableError
 from service.domain.views import StructureQuery
 from service.store import Store
 from service.store.migration import make_config
@@ -68,8 +68,8 @@ def test_what_was_stored_before_is_kept_and_completed(database_url: str) -> None
         assert not store.is_migrated()
         store.migrate()
         with store.reading() as tx:
-            view = tx.structure_views.get("j-0")
-            found = tx.structure_views.search(StructureQuery(matched=True, unique=True)).items
+            view = tx.structure_views.get("j-0", PUBLIC_GROUP)
+            found = tx.structure_views.search(StructureQuery(group=PUBLIC_GROUP, matched=True, unique=True)).items
             rows = tx.connection.execute(select(references.c.id, references.c.anonymous_formula))
             patterns = {key: pattern for key, pattern in rows}  # noqa: C416  rows are no pairs to mypy
             context = MigrationContext.configure(tx.connection, opts={"compare_type": True})

@@ -9,7 +9,7 @@ from threading import Event
 from databases import FINGERPRINT, lis2, record, state_of
 from sqlalchemy import func, select
 
-from service.domain import ChunkKind, Claim, JobFinishedError, JobState, LeaseStatus, Progress
+from service.domain import PUBLIC_GROUP, ChunkKind, Claim, JobFinishedError, JobState, LeaseStatus, Progress
 from service.jobs import (
     ChunkLimits,
     announce_due_chunks,
@@ -82,6 +82,6 @@ def run(store: Store, claim: Claim, generator: random.Random) -> None:
 
 def cancel(store: Store, job_id: str) -> None:
     try:
-        cancel_job(store, job_id)
+        cancel_job(store, job_id, PUBLIC_GROUP)
     except JobFinishedError:
         assert state_of(store, job_id) is JobState.SUCCEEDED

@@ -24,6 +24,15 @@ def upgrade() -> None:
         _guard_terminal_states(table)
 
 
+def downgrade() -> None:
+    """Everything is lost."""
+    for name in ("matches", "references", "chemical_system_elements", "failed_samples", "structures", "chunks", "jobs"):
+        op.drop_table(name)
+    if op.get_context().dialect.name == "postgresql":
+        for table in ("jobs", "chunks"):
+            op.execute(f"DROP FUNCTION {table}_refuse_change()")
+
+
 def _create_jobs() -> None:
     op.create_table(
         "jobs",

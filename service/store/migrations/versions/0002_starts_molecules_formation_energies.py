@@ -10,6 +10,7 @@ import re
 from functools import reduce
 from math import gcd
 from string import ascii_uppercase
+from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
@@ -28,8 +29,20 @@ def upgrade() -> None:
     _extend_references()
 
 
-def _extend_structures() -> None:
-    for column in (
+def downgrade() -> None:
+    """Kinds of start, examined molecules, formation energies and fingerprints are lost."""
+    op.drop_index("ix_references_anonymous_formula_n_atoms", "references")
+    op.drop_column("references", "anonymous_formula")
+    _drop_index("structures", "smiles", "id")
+    for leading in (("reduced_formula",), ("model",), ()):
+        _drop_index("structures", *leading, "ranking_energy", "id")
+        _index("structures", *leading, "pseudo_energy_per_atom", "id")
+    for column in _new_columns():
+        op.drop_column("structures", column.name)
+
+
+def _new_columns() -> tuple[sa.Column[Any], ...]:
+    return (
         sa.Column("model_fingerprint", sa.Text),
         sa.Column("start", sa.Text, nullable=False, server_default="random"),
         sa.Column("start_origin", sa.Text),
@@ -38,7 +51,11 @@ def _extend_structures() -> None:
         sa.Column("smiles", sa.Text),
         sa.Column("passes_checks", sa.Boolean),
         sa.Column("molecule", sa.JSON),
-    ):
+    )
+
+
+def _extend_structures() -> None:
+    for column in _new_columns():
         op.add_column("structures", column)
     op.execute("UPDATE structures SET ranking_energy = pseudo_energy_per_atom")
     for leading in (("reduced_formula",), ("model",), ()):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -35,7 +38,9 @@ def upgrade() -> None:
         .values(is_matched=True)
     )
     op.drop_index("ix_structures_chemsys_model_energy_above_hull", "structures")
-    _index_lists()
+    op.drop_index("ix_structures_smiles_id", "structures")
+    for name, columns, rows in _lists():
+        op.create_index(name, "structures", columns, postgresql_where=rows, sqlite_where=rows)
     if op.get_context().dialect.name == "postgresql":  # it takes what always goes together to be independent
         op.execute(f"CREATE STATISTICS structures_flags (dependencies, mcv) ON {', '.join(FLAGS)} FROM structures")
 
@@ -47,23 +52,40 @@ structures = sa.table(
 )
 
 
-def _index_lists() -> None:
+def downgrade() -> None:
+    """Move the atoms back; nothing is lost."""
+    if op.get_context().dialect.name == "postgresql":
+        op.execute("DROP STATISTICS structures_flags")
+    for name, _, _ in _lists():
+        op.drop_index(name, "structures")
+    op.create_index("ix_structures_smiles_id", "structures", ["smiles", "id"])
+    op.create_index(
+        "ix_structures_chemsys_model_energy_above_hull", "structures", ["chemsys", "model", "energy_above_hull"]
+    )
+    op.drop_column("structures", "is_unique")
+    op.drop_column("structures", "is_matched")
+    op.add_column("structures", sa.Column("atoms", sa.JSON, nullable=False, server_default="{}"))
+    op.execute(
+        "UPDATE structures SET atoms = (SELECT atoms FROM structure_atoms WHERE structure_id = structures.id) "
+        "WHERE id IN (SELECT structure_id FROM structure_atoms)"
+    )
+    op.drop_table("structure_atoms")
+
+
+def _lists() -> Iterator[tuple[str, list[str], Any]]:
+    """Name, columns and rows of each index."""
     columns = structures.c
     is_on_hull = sa.and_(columns.energy_above_hull <= sa.literal_column("1e-06"), columns.is_crystal == sa.true())
-    op.drop_index("ix_structures_smiles_id", "structures")
-    _index("smiles", ("smiles", "id"), columns.smiles.is_not(None))
+    yield "ix_structures_smiles_id", ["smiles", "id"], columns.smiles.is_not(None)
     for order in ORDERS:
-        _index("chemsys", ("chemsys", *order))
-        _index("matched", order, columns.is_matched == sa.true())
-        _index("unconverged", order, columns.converged == sa.false())
-        _index("examined", ("passes_checks", *order), columns.passes_checks.is_not(None))
-        _index("on_hull", order, is_on_hull)
-        if order != ("ranking_energy", "id"):  # these are there
-            _index("reduced_formula", ("reduced_formula", *order))
-            _index("model", ("model", *order))
-
-
-def _index(name: str, columns: tuple[str, ...], rows: sa.ColumnElement[bool] | None = None) -> None:
-    order = columns if columns in ORDERS else columns[1:]
-    full_name = f"ix_structures_{name}_{'_'.join(order)}"
-    op.create_index(full_name, "structures", columns, postgresql_where=rows, sqlite_where=rows)
+        for name, filters, rows in (
+            ("chemsys", ["chemsys"], None),
+            ("matched", [], columns.is_matched == sa.true()),
+            ("unconverged", [], columns.converged == sa.false()),
+            ("examined", ["passes_checks"], columns.passes_checks.is_not(None)),
+            ("on_hull", [], is_on_hull),
+            ("reduced_formula", ["reduced_formula"], None),
+            ("model", ["model"], None),
+        ):
+            if name not in ("reduced_formula", "model") or order != ("ranking_energy", "id"):  # these are there
+                yield f"ix_structures_{name}_{'_'.join(order)}", [*filters, *order], rows
