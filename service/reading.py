@@ -27,10 +27,9 @@ _EXAMPLES: Final[dict[Format, str]] = {
 }
 
 
-def prepare(format_: Format) -> None:
-    """Read an example, for parsers import and load tables when they are used; then open nothing any more."""
+def load_parser(format_: Format) -> None:
+    """Read an example: parsers import what they need, and load their tables, only when they are used."""
     answer(_EXAMPLES[format_], format_)
-    seal()
 
 
 def answer(text: str, format_: Format) -> list[dict[str, Any]] | dict[str, str]:
@@ -47,5 +46,6 @@ def answer(text: str, format_: Format) -> list[dict[str, Any]] | dict[str, str]:
 if __name__ == "__main__":
     limit(int(sys.argv[1]), int(sys.argv[2]), MAX_ANSWER_BYTES)
     content, format_name = json.load(sys.stdin)
-    prepare(format_name)
+    load_parser(format_name)
+    seal()
     json.dump(answer(content, format_name), sys.stdout)

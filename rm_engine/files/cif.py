@@ -26,6 +26,8 @@ _PARSER_ERRORS: Final = (
     NotImplementedError,
 )
 """What pymatgen raises on malformed CIF: it does not check its input first."""
+_LONGEST_LINE: Final = 2048
+"""As the standard has it (CIF 1.1); the time to find quotes in a line grows with the square of its length."""
 _SPACE_GROUP: Final = re.compile(r"_(space_group_name_H-M|space_group_IT_number|Int_Tables_number)", re.IGNORECASE)
 
 
@@ -36,17 +38,21 @@ def parse_cif(text: str, name: str, limits: FileLimits) -> list[Atoms]:
         FileFormatError: the text does not parse, a site is partly occupied, or a limit is passed; with the line where
             the parser's complaint quotes a value that stands on one line only.
     """
-    blocks = [block for block in _split_blocks(text) if "_atom_site_" in block[1]]
+    blocks = [block for block in _split_blocks(text, name) if "_atom_site_" in block[1]]
     if not blocks:
         raise FileFormatError(name, "there is no data block with atoms in it")
+    if len(blocks) > limits.max_frames:
+        raise FileFormatError(name, f"more than {limits.max_frames} structures")
     return [_parse_block(block, line, name, limits) for line, block in blocks]
 
 
-def _split_blocks(text: str) -> Iterator[tuple[int, str]]:
+def _split_blocks(text: str, name: str) -> Iterator[tuple[int, str]]:
     """(1-based first line, text) of every data block; text between lines that start with a semicolon is no CIF."""
     start, is_quoted = 1, False
     block: list[str] = []
     for number, line in enumerate(text.splitlines(), start=1):
+        if len(line) > _LONGEST_LINE:
+            raise FileFormatError(name, f"longer than the {_LONGEST_LINE} characters of a line of CIF", number)
         is_quoted ^= line.startswith(";")
         if line.lower().startswith("data_") and not is_quoted:
             yield start, "\n".join(block)

@@ -55,16 +55,15 @@ def parse_poscar(text: str, name: str, limits: FileLimits) -> Atoms:
     lines.take()  # title
     scale = np.array(lines.take_numbers(3, 1))
     cell = np.array([lines.take_numbers(3) for _ in range(3)])
-    if len(scale) == 1 and scale[0] < 0:  # a negative scale is the volume of the cell
-        volume = abs(np.linalg.det(cell))
-        scale = np.cbrt(-scale / volume) if volume > 0 else scale
     numbers = _read_species(lines, limits)
     is_cartesian = _read_is_cartesian(lines)
     coordinates = np.array([lines.take_numbers(3) for _ in numbers])
-    if not np.isfinite(coordinates).all():
-        raise lines.error("a coordinate is not finite")
-    positions = coordinates * scale if is_cartesian else coordinates @ (cell * scale)
-    atoms = Atoms(numbers=numbers, positions=positions, cell=cell * scale, pbc=True)
+    with np.errstate(over="ignore", invalid="ignore"):  # what comes of that is refused below
+        if len(scale) == 1 and scale[0] < 0:  # a negative scale is the volume of the cell
+            volume = abs(np.linalg.det(cell))
+            scale = np.cbrt(-scale / volume) if volume > 0 else scale
+        positions = coordinates * scale if is_cartesian else coordinates @ (cell * scale)
+        atoms = Atoms(numbers=numbers, positions=positions, cell=cell * scale, pbc=True)
     check_cell(atoms, name, 5)
     return atoms
 
