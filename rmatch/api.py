@@ -16,11 +16,9 @@ def api(
     """Serve the REST API."""
     import uvicorn
 
-    settings = Settings()
-    uvicorn.run(
-        "service.main:create_app",
-        factory=True,
-        host=host or settings.host,
-        port=settings.port if port is None else port,
-        access_log=False,
-    )
+    from service.main import create_app
+
+    given = {"host": host, "port": port}
+    settings = Settings().model_copy(update={name: value for name, value in given.items() if value is not None})
+    app = create_app(settings)  # knows where it will listen, and refuses to where that is not safe
+    uvicorn.run(app, host=settings.host, port=settings.port, access_log=False, server_header=False)

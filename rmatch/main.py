@@ -13,6 +13,7 @@ from rmatch import (
     demo,
     figure,
     generate,
+    keys,
     migrate,
     models,
     prototypes,
@@ -34,6 +35,7 @@ app = typer.Typer(
 for command in (up.up, demo.demo, generate.generate, train.train, models.models, prototypes.prototypes, figure.figure):
     app.command()(command)
 app.add_typer(references.app, name="references")
+app.add_typer(keys.app, name="keys")
 app.add_typer(benchmark.app, name="benchmark")
 for process in (api.api, worker.worker, sweep.sweep, migrate.migrate):
     app.command(rich_help_panel="Processes of the service")(process)

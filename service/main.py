@@ -7,14 +7,19 @@ from contextlib import ExitStack, asynccontextmanager
 from importlib.metadata import version
 
 from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp
 
-from service.api import health, jobs, models, references, structures
+from service.api import health, jobs, models, pages, references, structures
+from service.api.headers import SecureHeaders
 from service.api.limits import BodyLimit
+from service.api.loopback import LoopbackOnly
 from service.api.problems import Problem, install_problem_handlers
 from service.api.services import Services
 from service.logs import configure_logging
 from service.queue import ChunkQueue
 from service.sandbox import Sandbox
+from service.security import are_keys_on, check_exposure, load_secret
 from service.seeding import seed_beside
 from service.settings import Settings
 from service.store import Store
@@ -28,29 +33,61 @@ problem documents (RFC 9457) with a stable `code`.
 """
 
 
+class Application(FastAPI):
+    """FastAPI, with headers on the answers to failures too: those are made outside of all middleware of its own."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """The app as the server calls it."""
+        return SecureHeaders(super().build_middleware_stack())
+
+
 def create_app(settings: Settings | None = None) -> FastAPI:
-    """The application; settings come from the environment unless given."""
+    """The application; settings come from the environment unless given.
+
+    Raises:
+        ServiceError: the service would be open to strangers, see :func:`service.security.check_exposure`.
+    """
     settings = settings or Settings()
+    check_exposure(settings)
     configure_logging(settings.log_format)
     services = Services(
         settings=settings,
         store=Store(settings.resolved_database_url),
         queue=ChunkQueue(settings),
         sandbox=Sandbox(settings.sandbox_seconds, settings.sandbox_memory_bytes),
+        key_secret=load_secret(settings) if are_keys_on(settings) else None,
     )
-    app = FastAPI(
+    app = Application(
         title="rmatch",
         version=version("rmatch"),
         description=_DESCRIPTION,
         lifespan=_run,
+        docs_url=None,
+        redoc_url=None,
         responses={"4XX": {"model": Problem, "description": "Problem document"}},
     )
     app.state.services = services
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, seconds=settings.body_seconds)
+    _add_gates(app, services)
     install_problem_handlers(app)
-    for module in (jobs, structures, references, models, health):
+    for module in (jobs, structures, references, models, health, pages):
         app.include_router(module.router)
     return app
+
+
+def _add_gates(app: FastAPI, services: Services) -> None:
+    """Who is answered at all: pages of allowed origins; without keys, this machine. What is added last comes first."""
+    origins = services.settings.allowed_origins
+    if origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=origins,
+            allow_methods=("GET", "POST", "DELETE"),
+            allow_headers=("Authorization", "X-API-Key", "Content-Type", "Idempotency-Key", "Last-Event-ID"),
+            expose_headers=("Location", "Retry-After", "WWW-Authenticate"),
+        )
+    if services.key_secret is None:
+        app.add_middleware(LoopbackOnly, allowed_origins=origins)
 
 
 @asynccontextmanager

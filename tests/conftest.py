@@ -63,5 +63,6 @@ def stack(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stack]:
     if request.param == "servers":
         options["database_url"] = request.getfixturevalue("postgres_url")
         options["broker_url"] = request.getfixturevalue("redis_url")
+        options["keys"] = "off"
     with open_stack(Settings(**options)) as opened:
         yield opened

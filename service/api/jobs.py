@@ -8,11 +8,12 @@ from fastapi import APIRouter, Header, Query, Request, Response
 
 from rm_engine.errors import InputError
 from rm_engine.spec import find_model, read_card
+from service.api.access import Reader, Writer
 from service.api.paging import decode_cursor, next_path, page_size
 from service.api.requests import GenerateRequest
 from service.api.schemas import JobItem, JobPage
 from service.api.services import Services, Use
-from service.domain import PUBLIC_GROUP, JobState, NotFoundError, RepeatableRequest
+from service.domain import JobState, NotFoundError, Principal, RepeatableRequest
 from service.domain.ids import is_job_id
 from service.jobs import ChunkLimits, announce_due_chunks, cancel_job, submit_job
 
@@ -36,7 +37,11 @@ IdempotencyKey = Annotated[
 
 @router.post("/generate", status_code=202)
 def generate(
-    request: GenerateRequest, response: Response, services: Use, idempotency_key: IdempotencyKey = None
+    request: GenerateRequest,
+    response: Response,
+    services: Use,
+    principal: Writer,
+    idempotency_key: IdempotencyKey = None,
 ) -> JobItem:
     """Queue a job that generates structures.
 
@@ -47,9 +52,9 @@ def generate(
     spec.check_against(read_card(find_model(spec.model, settings.model_directories)))
     limits = ChunkLimits(max_samples=settings.chunk_max_samples, max_atoms=settings.chunk_max_atoms)
     repeatable = idempotency_key and RepeatableRequest.of(
-        idempotency_key, request.model_dump(mode="json"), PUBLIC_GROUP
+        idempotency_key, request.model_dump(mode="json"), principal.group
     )
-    job_id = submit_job(services.store, spec, limits, repeatable or None)
+    job_id = submit_job(services.store, spec, limits, repeatable or None, principal)
     announce_due_chunks(
         services.store,
         services.queue.announce,
@@ -58,13 +63,14 @@ def generate(
         limit=_ANNOUNCED_AT_ONCE,
     )
     response.headers["Location"] = f"/jobs/{job_id}"
-    return _read(services, job_id)
+    return _read(services, job_id, principal)
 
 
 @router.get("/jobs")
 def list_jobs(
     request: Request,
     services: Use,
+    principal: Reader,
     state: JobState | None = None,
     limit: Annotated[int | None, Query(ge=1)] = None,
     cursor: str | None = None,
@@ -74,28 +80,28 @@ def list_jobs(
     if before is not None and not is_job_id(before):
         raise InputError("invalid_cursor", "cursor", cursor, "this is no cursor of this list", "Leave it out.")
     with services.store.reading() as tx:
-        page = tx.job_views.list_newest(PUBLIC_GROUP, state, before, page_size(limit, services.settings))
+        page = tx.job_views.list_newest(principal.group, state, before, page_size(limit, services.settings))
     return JobPage(items=[JobItem.of(view) for view in page.items], next=next_path(request, page.next_key))
 
 
 @router.get("/jobs/{job_id}")
-def get_job(job_id: str, services: Use) -> JobItem:
+def get_job(job_id: str, services: Use, principal: Reader) -> JobItem:
     """A job: its state, counts and progress."""
-    return _read(services, job_id)
+    return _read(services, job_id, principal)
 
 
 @router.delete("/jobs/{job_id}")
-def delete_job(job_id: str, services: Use) -> JobItem:
+def delete_job(job_id: str, services: Use, principal: Writer) -> JobItem:
     """Cancel a job that is not finished. What it has stored so far stays."""
     _check_form(job_id)
-    cancel_job(services.store, job_id, PUBLIC_GROUP)
-    return _read(services, job_id)
+    cancel_job(services.store, job_id, principal.group)
+    return _read(services, job_id, principal)
 
 
-def _read(services: Services, job_id: str) -> JobItem:
+def _read(services: Services, job_id: str, principal: Principal) -> JobItem:
     _check_form(job_id)
     with services.store.reading() as tx:
-        return JobItem.of(tx.job_views.get(job_id, PUBLIC_GROUP))
+        return JobItem.of(tx.job_views.get(job_id, principal.group))
 
 
 def _check_form(job_id: str) -> None:

@@ -8,6 +8,7 @@ from fastapi import APIRouter
 
 from rm_engine.errors import ModelNotFoundError
 from rm_engine.spec import find_model, list_models, read_card, read_fingerprint
+from service.api.access import Reader
 from service.api.schemas import ModelDetail, ModelItem, ModelList
 from service.api.services import Use
 from service.domain import NotFoundError
@@ -16,14 +17,14 @@ router = APIRouter(prefix="/models", tags=["models"])
 
 
 @router.get("")
-def get_models(services: Use) -> ModelList:
+def get_models(services: Use, _principal: Reader) -> ModelList:
     """The models, with the elements they know and the kind of energy they give."""
     paths = [path for _, path in list_models(services.settings.model_directories)]
     return ModelList(items=[ModelItem.of(read_card(path), _fingerprint(path)) for path in paths])
 
 
 @router.get("/{name}")
-def get_model(name: str, services: Use) -> ModelDetail:
+def get_model(name: str, services: Use, _principal: Reader) -> ModelDetail:
     """A model with its recipe, the record of its training and its scores."""
     try:
         path = find_model(name, services.settings.model_directories)

@@ -16,6 +16,7 @@ from starlette.responses import Response
 
 from rm_engine.errors import CheckpointError, InputError, ModelNotFoundError
 from service.domain import BusyError, JobFinishedError, KeyReusedError, NotFoundError, StoreUnavailableError
+from service.domain.errors import InvalidKeyError, KeyRequiredError, ScopeMissingError
 
 MEDIA_TYPE: Final = "application/problem+json"
 _RETRY_AFTER_SECONDS: Final = "5"
@@ -81,6 +82,9 @@ def _handlers() -> dict[type[Exception], Callable[[Request, Any], Response]]:
         KeyReusedError: _handle_reused_key,
         StoreUnavailableError: _handle_store_unavailable,
         BusyError: _handle_busy,
+        KeyRequiredError: _handle_missing_key,
+        InvalidKeyError: _handle_invalid_key,
+        ScopeMissingError: _handle_missing_scope,
         RequestValidationError: _handle_validation,
         HTTPException: _handle_http,
         Exception: _handle_unexpected,
@@ -114,6 +118,20 @@ def _handle_finished_job(_request: Request, error: JobFinishedError) -> Response
 
 def _handle_reused_key(_request: Request, error: KeyReusedError) -> Response:
     return problem_response(422, "idempotency_key_reused", str(error))
+
+
+def _handle_missing_key(_request: Request, error: KeyRequiredError) -> Response:
+    return problem_response(401, "key_required", str(error), headers={"WWW-Authenticate": "Bearer"})
+
+
+def _handle_invalid_key(_request: Request, error: InvalidKeyError) -> Response:
+    headers = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
+    return problem_response(401, "invalid_key", str(error), headers=headers)
+
+
+def _handle_missing_scope(_request: Request, error: ScopeMissingError) -> Response:
+    headers = {"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{error.scope}"'}
+    return problem_response(403, "scope_missing", str(error), headers=headers)
 
 
 def _handle_busy(_request: Request, error: BusyError) -> Response:

@@ -11,12 +11,13 @@ from rm_engine.errors import InputError
 from rm_engine.spec import StartKind, parse_formula
 from rm_engine.spec.limits import MAX_ELEMENTS
 from rm_engine.units import ATOMIC_NUMBERS
+from service.api.access import Reader
 from service.api.exports import respond_with_file
 from service.api.negotiation import CRYSTAL_FORMATS, MEDIA_TYPES, MOLECULE_FORMATS, StructureFormat, choose_format
 from service.api.paging import decode_cursor, next_path, page_size, refuse_cursor
 from service.api.schemas import StructureDetail, StructureItem, StructurePage
 from service.api.services import Use
-from service.domain import PUBLIC_GROUP, NotFoundError
+from service.domain import NotFoundError
 from service.domain.ids import JOB_ID_PATTERN, is_structure_id
 from service.domain.views import StructureOrder, StructureQuery
 from service.settings import Settings
@@ -65,14 +66,14 @@ class StructureFilters(BaseModel):
     limit: int | None = Field(None, ge=1)
     cursor: str | None = None
 
-    def to_query(self, settings: Settings) -> StructureQuery:
-        """The query to run.
+    def to_query(self, settings: Settings, group: str) -> StructureQuery:
+        """The query to run, over the structures of a group.
 
         Raises:
             InputError: a formula, an element, the length of the page or the cursor is not one.
         """
         return StructureQuery(
-            group=PUBLIC_GROUP,
+            group=group,
             **self.model_dump(include=_PASSED_ON),
             reduced_formula=None if self.composition is None else parse_formula(self.composition).reduced,
             chemsys=None if self.chemsys is None else "-".join(_parse_elements(self.chemsys, "-", "chemsys")),
@@ -97,9 +98,11 @@ class StructureFilters(BaseModel):
 
 
 @router.get("", response_model=StructurePage)
-def list_structures(request: Request, services: Use, filters: Annotated[StructureFilters, Query()]) -> Response:
+def list_structures(
+    request: Request, services: Use, principal: Reader, filters: Annotated[StructureFilters, Query()]
+) -> Response:
     """Structures that pass all filters."""
-    query = filters.to_query(services.settings)
+    query = filters.to_query(services.settings, principal.group)
     with services.store.reading() as tx:
         page = tx.structure_views.search(query)
     key = page.next_key and [filters.sort, *page.next_key]
@@ -116,6 +119,7 @@ def get_structure(
     structure_id: str,
     request: Request,
     services: Use,
+    principal: Reader,
     format: Annotated[StructureFormat | None, Query()] = None,  # noqa: A002  the field's name
 ) -> Any:  # noqa: ANN401  the model, or a response of its own
     """A structure with its atoms, by ``format`` or ``Accept``: JSON or extended XYZ; crystals also as CIF or POSCAR,
@@ -124,7 +128,7 @@ def get_structure(
     if not is_structure_id(structure_id):
         raise NotFoundError("structure", structure_id)
     with services.store.reading() as tx:
-        view = tx.structure_views.get(structure_id, PUBLIC_GROUP)
+        view = tx.structure_views.get(structure_id, principal.group)
     offered = MOLECULE_FORMATS if view.is_molecule else CRYSTAL_FORMATS
     chosen = format or choose_format(request.headers.get("accept", "*/*"), offered)
     return StructureDetail.of(view) if chosen == "json" else respond_with_file(view, chosen)

@@ -39,8 +39,31 @@ class KeyReusedError(ServiceError):
         super().__init__(f"This Idempotency-Key stands for another request, which gave job {job_id}. Use a new key.")
 
 
+class KeyRequiredError(ServiceError):
+    """A request came without an API key."""
+
+    def __init__(self) -> None:
+        super().__init__("This needs a key. Send it as `Authorization: Bearer KEY` or as `X-API-Key: KEY`.")
+
+
+class InvalidKeyError(ServiceError):
+    """An API key is malformed, unknown, expired or revoked."""
+
+
+class ScopeMissingError(ServiceError):
+    """An API key does not allow what was asked."""
+
+    def __init__(self, scope: str) -> None:
+        self.scope = scope
+        super().__init__(f"This key does not allow to {scope}. Ask for one with the scope `{scope}`.")
+
+
 class BusyError(ServiceError):
     """Too much of this is going on already; what was asked can be tried again."""
+
+
+class SchemaError(ServiceError):
+    """The schema of the database is not one that this version can bring to where it is wanted."""
 
 
 class StoreUnavailableError(ServiceError):

@@ -16,6 +16,8 @@ from service.store import Store
 
 __all__ = ["database_url", "store"]
 
+URL = "http://localhost"  # without keys, no other host is answered
+
 CARD = ModelCard(
     name="toy",
     potential=PotentialConfig(
@@ -45,11 +47,12 @@ def settings(tmp_path: Path, database_url: str) -> Settings:
         max_body_bytes=100_000,
         max_page_size=100,
         prepare_database=False,
+        keys="off",
     )
 
 
 @pytest.fixture
 def client(settings: Settings, store: Store) -> Iterator[TestClient]:
     """A client that sees a failure as the client of a server would: as a 500."""
-    with TestClient(create_app(settings), raise_server_exceptions=False) as client:
+    with TestClient(create_app(settings), URL, raise_server_exceptions=False) as client:
         yield client

@@ -48,8 +48,10 @@ def test_a_failure_tells_nothing_but_is_logged(client: TestClient, capsys: pytes
 
 
 def test_a_database_that_is_down_is_said_so_and_when_to_come_back(tmp_path: Path) -> None:
-    settings = Settings(data_dir=tmp_path, database_url="postgresql://nobody@127.0.0.1:1/none", prepare_database=False)
-    with TestClient(create_app(settings), raise_server_exceptions=False) as client:
+    settings = Settings(
+        data_dir=tmp_path, database_url="postgresql://nobody@127.0.0.1:1/none", prepare_database=False, keys="off"
+    )
+    with TestClient(create_app(settings), "http://localhost", raise_server_exceptions=False) as client:
         for path in ("/jobs", "/structures?hull=true", "/health/ready"):
             response = client.get(path)
             assert (response.status_code, response.json()["code"]) == (503, "database_unavailable")
@@ -58,12 +60,12 @@ def test_a_database_that_is_down_is_said_so_and_when_to_come_back(tmp_path: Path
 
 
 def test_a_database_without_tables_is_not_ready(tmp_path: Path) -> None:
-    with TestClient(create_app(Settings(data_dir=tmp_path, prepare_database=False))) as client:
+    with TestClient(create_app(Settings(data_dir=tmp_path, prepare_database=False)), "http://localhost") as client:
         assert client.get("/health/ready").status_code == 503
 
 
 def test_the_embedded_app_prepares_its_database(tmp_path: Path) -> None:
-    with TestClient(create_app(Settings(data_dir=tmp_path))) as client:
+    with TestClient(create_app(Settings(data_dir=tmp_path)), "http://localhost") as client:
         assert client.get("/health/ready").status_code == 200
     store = Store(Settings(data_dir=tmp_path).resolved_database_url)
     with store.reading() as tx:

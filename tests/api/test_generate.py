@@ -191,7 +191,7 @@ def test_a_broken_model_is_the_services_fault(client: TestClient, settings: Sett
 
 def test_a_job_is_accepted_while_the_broker_is_down(settings: Settings, store: Store) -> None:
     app = create_app(settings.model_copy(update={"broker_url": "redis://127.0.0.1:1/0"}))
-    with TestClient(app) as client:
+    with TestClient(app, "http://localhost") as client:
         assert client.post("/generate", json=LIS2).status_code == 202
     assert len(list_due_chunks(store)) == 1, "the sweeper will announce it"
 
