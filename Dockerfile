@@ -15,7 +15,7 @@ RUN pip install --no-deps .
 USER rmatch
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s \
-  CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8000/health/live', timeout=2)"]
+  CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8000/healthz', timeout=2)"]
 CMD ["rmatch", "api", "--host", "0.0.0.0", "--port", "8000"]
 
 FROM base AS worker

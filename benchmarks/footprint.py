@@ -14,6 +14,7 @@ from pathlib import Path
 from socket import socket
 
 from benchmarks.report import Row
+from benchmarks.timing import resident_megabytes
 
 _N_STARTS = 5
 _ROOT = Path(__file__).resolve().parent.parent
@@ -47,16 +48,15 @@ def _start_api(data_dir: Path) -> tuple[float, float]:
         stderr=subprocess.DEVNULL,
     ) as process:
         try:
-            while not _answers(f"http://127.0.0.1:{port}/health/live"):
+            while not _answers(f"http://127.0.0.1:{port}/healthz"):
                 if process.poll() is not None:
                     raise RuntimeError(f"The API ended with status {process.returncode} before it answered.")
                 time.sleep(0.01)
             seconds = time.perf_counter() - begin
-            status = Path(f"/proc/{process.pid}/status").read_text()
-            kilobytes = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS"))
+            megabytes = resident_megabytes(process.pid)
         finally:
             process.terminate()
-    return seconds, kilobytes / 1000
+    return seconds, megabytes
 
 
 def _answers(url: str) -> bool:

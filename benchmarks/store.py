@@ -137,7 +137,7 @@ def _serve(url: str) -> Iterator[Get]:
 
         def is_up() -> bool:
             try:
-                return bool(get("/health/live"))
+                return bool(get("/healthz"))
             except OSError:
                 connection.close()
                 return False

@@ -79,7 +79,7 @@ class Service:
         import httpx
 
         try:
-            return httpx.get(f"{self.url}/health/ready", timeout=1).is_success
+            return httpx.get(f"{self.url}/readyz", timeout=1).is_success
         except httpx.TransportError:
             return False
 

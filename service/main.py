@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 from importlib.metadata import version
@@ -10,19 +11,17 @@ from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
-from service.api import health, jobs, models, pages, references, structures
+from service.api import events, health, jobs, metrics, models, pages, references, structures, workers
 from service.api.headers import SecureHeaders
 from service.api.limits import BodyLimit
 from service.api.loopback import LoopbackOnly
+from service.api.observation import Observation
 from service.api.problems import Problem, install_problem_handlers
 from service.api.services import Services
 from service.logs import configure_logging
-from service.queue import ChunkQueue
-from service.sandbox import Sandbox
-from service.security import are_keys_on, check_exposure, load_secret
+from service.security import check_exposure
 from service.seeding import seed_beside
 from service.settings import Settings
-from service.store import Store
 
 _DESCRIPTION = """
 Proposes crystal structures and molecules for a composition, by Response Matching: random structures, relaxed on the
@@ -34,11 +33,11 @@ problem documents (RFC 9457) with a stable `code`.
 
 
 class Application(FastAPI):
-    """FastAPI, with headers on the answers to failures too: those are made outside of all middleware of its own."""
+    """FastAPI within what must see the answers to failures too: those are made outside of all its own middleware."""
 
     def build_middleware_stack(self) -> ASGIApp:
         """The app as the server calls it."""
-        return SecureHeaders(super().build_middleware_stack())
+        return Observation(SecureHeaders(super().build_middleware_stack()), self.state.services.instruments)
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -50,13 +49,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     settings = settings or Settings()
     check_exposure(settings)
     configure_logging(settings.log_format)
-    services = Services(
-        settings=settings,
-        store=Store(settings.resolved_database_url),
-        queue=ChunkQueue(settings),
-        sandbox=Sandbox(settings.sandbox_seconds, settings.sandbox_memory_bytes),
-        key_secret=load_secret(settings) if are_keys_on(settings) else None,
-    )
+    services = Services.of(settings)
     app = Application(
         title="rmatch",
         version=version("rmatch"),
@@ -67,10 +60,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         responses={"4XX": {"model": Problem, "description": "Problem document"}},
     )
     app.state.services = services
+    app.state.draining = threading.Event()  # set when the process is about to end
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, seconds=settings.body_seconds)
     _add_gates(app, services)
     install_problem_handlers(app)
-    for module in (jobs, structures, references, models, health, pages):
+    for module in (jobs, events, structures, references, models, workers, metrics, health, pages):
         app.include_router(module.router)
     return app
 

@@ -41,6 +41,7 @@ class ChunkQueue:
 
     def __init__(self, settings: Settings) -> None:
         self._app = make_celery(settings, producer=True)
+        self._queue_dir = settings.queue_dir if _is_folder(settings) else None
 
     def announce(self, chunk_id: str) -> bool:
         """Send the message "run this chunk"; False, within 300 ms, when the broker does not take it."""
@@ -51,13 +52,22 @@ class ChunkQueue:
             return False
         return True
 
+    def answers(self) -> bool:
+        """Whether the broker takes connections; within half a second where its name is known."""
+        try:
+            with self._app.connection_for_write() as connection:
+                connection.ensure_connection(max_retries=1)
+        except (OperationalError, OSError):
+            return False
+        return self._queue_dir is None or self._queue_dir.is_dir()
+
     def close(self) -> None:
         """Close the connections."""
         self._app.close()
 
 
 def _transport_options(settings: Settings, *, producer: bool) -> dict[str, object]:
-    if settings.resolved_broker_url.startswith("filesystem://"):
+    if _is_folder(settings):
         folders = {name: settings.queue_dir / name for name in ("messages", "processed", "control")}
         for folder in folders.values():
             folder.mkdir(parents=True, exist_ok=True)
@@ -74,3 +84,7 @@ def _transport_options(settings: Settings, *, producer: bool) -> dict[str, objec
         "socket_timeout": _SEND_TIMEOUT_SECONDS,
         "max_retries": 0,
     }
+
+
+def _is_folder(settings: Settings) -> bool:
+    return settings.resolved_broker_url.startswith("filesystem://")

@@ -1,28 +1,66 @@
-"""``/health``: is the process alive, can it do its work."""
+"""``/healthz`` and ``/readyz``: is the process alive, should it get requests."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Literal
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import BaseModel, Field
 
+from service.api.probes import DatabaseState
+from service.api.problems import RETRY_AFTER_SECONDS
 from service.api.services import Use
-from service.domain import StoreUnavailableError
 
-router = APIRouter(prefix="/health", tags=["health"])
+router = APIRouter(tags=["operation"])
 
 
-@router.get("/live")
-def get_liveness() -> dict[str, str]:
+class Liveness(BaseModel):
     """The process answers."""
-    return {"status": "live"}
+
+    status: Literal["alive"] = "alive"
 
 
-@router.get("/ready")
-@router.get("", include_in_schema=False)
-def get_readiness(services: Use) -> dict[str, Any]:
-    """The database answers and has the newest schema; with the number of chunks that wait and run."""
-    if not services.store.is_migrated():
-        raise StoreUnavailableError("The database has not the newest schema. Run `rmatch migrate`.")
-    with services.store.reading() as tx:
-        return {"status": "ready", "chunks": tx.job_views.queue_depth()}
+class Readiness(BaseModel):
+    """Whether requests are welcome, and what speaks against it."""
+
+    status: Literal["ready", "degraded", "unavailable"] = Field(
+        description="`degraded`: jobs are accepted, and run once broker and workers are back."
+    )
+    database: DatabaseState
+    broker: Literal["ready", "down"]
+    fresh_workers: int | None = Field(description="Workers seen within three heartbeats; null where unknown.")
+    draining: bool = Field(description="The process is about to end, and wants no more requests.")
+
+
+@router.get("/healthz")
+async def get_liveness() -> Liveness:
+    """The process answers. Nothing else is looked at: to start it again would help no other part."""
+    return Liveness()
+
+
+@router.get("/readyz", responses={503: {"model": Readiness, "description": "Send requests elsewhere."}})
+def get_readiness(
+    request: Request,
+    response: Response,
+    services: Use,
+    strict: Annotated[bool, Query(description="503 also where the status is `degraded`.")] = False,
+) -> Readiness:
+    """Whether requests are welcome; 503 where the database is down or its schema old, and while the process drains.
+
+    Answered within three seconds whatever hangs, from checks that are at most a second old.
+    """
+    database = services.probes.database()
+    has_broker = services.probes.broker()
+    draining = request.app.state.draining.is_set()
+    is_unavailable = draining or database.state is not DatabaseState.READY
+    is_degraded = not (has_broker and database.fresh_workers)
+    if is_unavailable or (strict and is_degraded):
+        response.status_code = 503
+        response.headers["Retry-After"] = RETRY_AFTER_SECONDS
+    return Readiness(
+        status="unavailable" if is_unavailable else "degraded" if is_degraded else "ready",
+        database=database.state,
+        broker="ready" if has_broker else "down",
+        fresh_workers=database.fresh_workers,
+        draining=draining,
+    )

@@ -19,7 +19,7 @@ from service.domain import BusyError, JobFinishedError, KeyReusedError, NotFound
 from service.domain.errors import InvalidKeyError, KeyRequiredError, ScopeMissingError
 
 MEDIA_TYPE: Final = "application/problem+json"
-_RETRY_AFTER_SECONDS: Final = "5"
+RETRY_AFTER_SECONDS: Final = "5"
 
 _log = structlog.get_logger(__name__)
 
@@ -135,12 +135,12 @@ def _handle_missing_scope(_request: Request, error: ScopeMissingError) -> Respon
 
 
 def _handle_busy(_request: Request, error: BusyError) -> Response:
-    return problem_response(503, "busy", str(error), headers={"Retry-After": _RETRY_AFTER_SECONDS})
+    return problem_response(503, "busy", str(error), headers={"Retry-After": RETRY_AFTER_SECONDS})
 
 
 def _handle_store_unavailable(_request: Request, error: StoreUnavailableError) -> Response:
     _log.error("database_unavailable", error=str(error))
-    headers = {"Retry-After": _RETRY_AFTER_SECONDS}
+    headers = {"Retry-After": RETRY_AFTER_SECONDS}
     return problem_response(
         503, "database_unavailable", "The database does not answer. Try again soon.", headers=headers
     )

@@ -81,6 +81,10 @@ class JobView:
     n_steps: int
 
 
+JobPulse = tuple[Any, ...]
+"""Equal for two views of a job that are equal."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class MatchView:
     """A known structure that a structure is the same as; ``rms`` in units of (volume per atom)^(1/3)."""

@@ -5,15 +5,27 @@ from __future__ import annotations
 import sqlite3
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import psycopg
 from sqlalchemy import Connection, Engine, create_engine, event, func, make_url, select
 from sqlalchemy.pool import ConnectionPoolEntry
 
 _POOL_SIZE = 20
+_OVERFLOW = 10
+MAX_CONNECTIONS: Final = _POOL_SIZE + _OVERFLOW
+"""Of a process, at most."""
+
 _WAIT_SECONDS = 5
 _SQLITE_BUSY_MILLISECONDS = 30_000
+
+
+_COMMON_OPTIONS: Final[dict[str, Any]] = {
+    "pool_size": _POOL_SIZE,
+    "max_overflow": _OVERFLOW,
+    "pool_timeout": _WAIT_SECONDS,
+    "hide_parameters": True,  # errors are logged, and what clients sent is not
+}
 
 
 def make_engine(database_url: str) -> Engine:
@@ -21,20 +33,14 @@ def make_engine(database_url: str) -> Engine:
     url = make_url(database_url)
     if url.get_backend_name() != "sqlite":
         engine = create_engine(
-            url,
-            pool_size=_POOL_SIZE,
-            pool_timeout=_WAIT_SECONDS,
-            pool_pre_ping=True,
-            connect_args={"connect_timeout": _WAIT_SECONDS},
+            url, **_COMMON_OPTIONS, pool_pre_ping=True, connect_args={"connect_timeout": _WAIT_SECONDS}
         )
         event.listen(engine, "connect", _configure_postgresql)
         return engine
     if url.database:
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
     # isolation_level None: the driver must not begin transactions of its own, see _begin
-    engine = create_engine(
-        url, pool_size=_POOL_SIZE, pool_timeout=_WAIT_SECONDS, connect_args={"isolation_level": None}
-    )
+    engine = create_engine(url, **_COMMON_OPTIONS, connect_args={"isolation_level": None})
     event.listen(engine, "connect", _configure_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine

@@ -8,7 +8,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, RowMapping, and_, case, exists, func, select
 
 from service.domain import ChunkKind, ChunkState, JobState, NotFoundError
-from service.domain.views import JobCounts, JobView, Page
+from service.domain.views import JobCounts, JobPulse, JobView, Page
 from service.store.tables import chunks, failed_samples, jobs, matches, structures
 
 _LARGEST_PROGRESS: Final = 0.99
@@ -42,6 +42,17 @@ _SELECT_VIEW: Final = select(
 )
 
 
+_SELECT_PULSE: Final = (
+    select(
+        jobs.c.state,
+        *(func.sum(chunks.c[name]) for name in ("attempt", "n_finished", "n_steps")),
+        func.sum(case((chunks.c.state == ChunkState.SUCCEEDED, 1), else_=0)),
+    )
+    .join(chunks, chunks.c.job_id == jobs.c.id)
+    .group_by(jobs.c.id)
+)
+
+
 @dataclass(frozen=True)
 class JobViews:
     """Reads jobs within one transaction."""
@@ -60,6 +71,18 @@ class JobViews:
             raise NotFoundError("job", job_id)
         return _view(row)
 
+    def pulse(self, job_id: str, group: str) -> JobPulse:
+        """What changes whenever the view of a job does, read off its chunks: for those who look again and again.
+
+        Raises:
+            NotFoundError: the group has no such job.
+        """
+        query = _SELECT_PULSE.where(jobs.c.id == job_id, jobs.c.group_name == group)
+        row = self.connection.execute(query).one_or_none()
+        if row is None:
+            raise NotFoundError("job", job_id)
+        return tuple(row)
+
     def list_newest(self, group: str, state: JobState | None, before: str | None, limit: int) -> Page[JobView]:
         """Jobs of a group, newest first, optionally of one state, beginning after the id ``before``."""
         query = _SELECT_VIEW.where(jobs.c.group_name == group).order_by(jobs.c.id.desc()).limit(limit + 1)
@@ -69,12 +92,6 @@ class JobViews:
             query = query.where(jobs.c.id < before)
         rows = self.connection.execute(query).mappings().all()
         return Page([_view(row) for row in rows[:limit]], [rows[limit - 1]["id"]] if len(rows) > limit else None)
-
-    def queue_depth(self) -> dict[str, int]:
-        """Number of chunks that wait for a worker, and of those that run."""
-        query = select(chunks.c.state, func.count()).where(chunks.c.due_at.is_not(None)).group_by(chunks.c.state)
-        depth = {ChunkState.QUEUED.value: 0, ChunkState.RUNNING.value: 0}
-        return depth | {state.value: count for state, count in self.connection.execute(query)}
 
 
 def _view(row: RowMapping) -> JobView:

@@ -6,23 +6,28 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from typing import cast
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.pool import QueuePool
 
 from service.domain import StoreUnavailableError
 from service.store.chunks import ChunkRepository
-from service.store.engine import for_writing, make_engine
+from service.store.engine import MAX_CONNECTIONS, for_writing, make_engine
 from service.store.hulls import HullRepository
 from service.store.idempotency import IdempotencyRepository
 from service.store.job_views import JobViews
 from service.store.jobs import JobRepository
-from service.store.migration import is_newest, upgrade
+from service.store.keys import KeyRepository
+from service.store.migration import is_served, list_losses, migrate
+from service.store.queue_views import QueueViews
 from service.store.reference_views import ReferenceViews
 from service.store.references import ReferenceRepository
 from service.store.structure_views import StructureViews
 from service.store.structures import StructureRepository
+from service.store.workers import WorkerRepository
 
 
 @dataclass(frozen=True)
@@ -57,14 +62,29 @@ class Transaction:
         return IdempotencyRepository(self.connection)
 
     @cached_property
+    def keys(self) -> KeyRepository:
+        """API keys."""
+        return KeyRepository(self.connection)
+
+    @cached_property
     def references(self) -> ReferenceRepository:
         """Known structures."""
         return ReferenceRepository(self.connection)
 
     @cached_property
+    def workers(self) -> WorkerRepository:
+        """Worker processes."""
+        return WorkerRepository(self.connection)
+
+    @cached_property
     def job_views(self) -> JobViews:
         """Jobs as users see them."""
         return JobViews(self.connection)
+
+    @cached_property
+    def queue_views(self) -> QueueViews:
+        """The queue as operators see it."""
+        return QueueViews(self.connection)
 
     @cached_property
     def structure_views(self) -> StructureViews:
@@ -75,6 +95,15 @@ class Transaction:
     def reference_views(self) -> ReferenceViews:
         """References as users see them."""
         return ReferenceViews(self.connection)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoolUse:
+    """Connections of this process: how many are in use, wait for use, and may be at most."""
+
+    in_use: int
+    idle: int
+    limit: int = MAX_CONNECTIONS
 
 
 class Store:
@@ -103,19 +132,33 @@ class Store:
         with _begin(self._engine) as connection:
             yield Transaction(connection)
 
-    def migrate(self) -> None:
-        """Bring the schema to the newest revision; several processes may do so at once."""
+    def migrate(self, revision: str | None = None) -> None:
+        """Bring the schema to a revision, the newest unless given, up or down; several processes may do so at once.
+
+        Raises:
+            SchemaError: there is no such revision, or the schema is newer than this version knows.
+        """
         with _begin(for_writing(self._engine)) as connection:
-            upgrade(connection)
+            migrate(connection, revision)
+
+    def list_losses(self, revision: str | None = None) -> list[str]:
+        """What :meth:`migrate` would lose, a sentence for each step down; the same errors."""
+        with _begin(self._engine) as connection:
+            return list_losses(connection, revision)
 
     def is_migrated(self) -> bool:
-        """Whether the schema is the newest revision.
+        """Whether the schema is one that this version works on: its own, or a newer one.
 
         Raises:
             StoreUnavailableError: the database does not answer.
         """
         with _begin(self._engine) as connection:
-            return is_newest(connection)
+            return is_served(connection)
+
+    def pool_use(self) -> PoolUse:
+        """What is made of the connections now."""
+        pool = cast(QueuePool, self._engine.pool)
+        return PoolUse(in_use=pool.checkedout(), idle=pool.checkedin())
 
     def close(self) -> None:
         """Close the connections."""

@@ -42,6 +42,12 @@ class StructureViews:
             raise NotFoundError("structure", structure_id)
         return views[0]
 
+    def recorded(self, job_id: str, skip: int, limit: int) -> list[StructureView]:
+        """Structures of a job in the order in which they were recorded, to the end of which alone any are added."""
+        query = select(*_VIEW_COLUMNS).where(structures.c.job_id == job_id)
+        page = query.order_by(structures.c.created_at, structures.c.sample).offset(skip).limit(limit)
+        return self._views(self.connection.execute(page).mappings().all())
+
     def search(self, query: StructureQuery) -> Page[StructureView]:
         """The page of structures that a query asks for.
 

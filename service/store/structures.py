@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import BindParameter, Connection, bindparam, func, select, update
@@ -22,8 +22,8 @@ class StructureRepository:
     connection: Connection
 
     def add(self, claim: Claim, records: Sequence[GeneratedRecord], failures: Sequence[FailedSample]) -> None:
-        """Store the results of a chunk."""
-        now = read_clock(self.connection)
+        """Store the results of a chunk, later than all that is stored of its job, which the transaction has locked."""
+        now = self._next_time(claim.job_id)
         found = [
             {"structure_id": structure_id_of(claim.job_id, record.sample), "reference_id": m.reference_id, "rms": m.rms}
             for record in records
@@ -42,6 +42,12 @@ class StructureRepository:
         ):
             if rows:
                 self.connection.execute(table.insert(), rows)
+
+    def _next_time(self, job_id: str) -> datetime:
+        """The time, or just after the last structure where the clock was set back: readers follow this order."""
+        now = read_clock(self.connection)
+        last = self.connection.scalar(select(func.max(structures.c.created_at)).where(structures.c.job_id == job_id))
+        return now if last is None else max(now, last + timedelta(microseconds=1))
 
     def of_job(self, job_id: str) -> list[JobStructure]:
         """All structures of a job, lowest pseudo energy per atom first."""

@@ -1,4 +1,4 @@
-"""The app as a whole: health, unknown paths, failures, what it imports."""
+"""The app as a whole: unknown paths, failures, what it imports."""
 
 from __future__ import annotations
 
@@ -13,11 +13,6 @@ from service.domain import PUBLIC_GROUP
 from service.main import create_app
 from service.settings import Settings
 from service.store import Store
-
-
-def test_health(client: TestClient) -> None:
-    assert client.get("/health/live").json() == {"status": "live"}
-    assert client.get("/health/ready").json() == {"status": "ready", "chunks": {"queued": 0, "running": 0}}
 
 
 @pytest.mark.parametrize(
@@ -52,21 +47,15 @@ def test_a_database_that_is_down_is_said_so_and_when_to_come_back(tmp_path: Path
         data_dir=tmp_path, database_url="postgresql://nobody@127.0.0.1:1/none", prepare_database=False, keys="off"
     )
     with TestClient(create_app(settings), "http://localhost", raise_server_exceptions=False) as client:
-        for path in ("/jobs", "/structures?hull=true", "/health/ready"):
+        for path in ("/jobs", "/structures?hull=true"):
             response = client.get(path)
             assert (response.status_code, response.json()["code"]) == (503, "database_unavailable")
             assert int(response.headers["retry-after"]) > 0
-        assert client.get("/health/live").status_code == 200
-
-
-def test_a_database_without_tables_is_not_ready(tmp_path: Path) -> None:
-    with TestClient(create_app(Settings(data_dir=tmp_path, prepare_database=False)), "http://localhost") as client:
-        assert client.get("/health/ready").status_code == 503
 
 
 def test_the_embedded_app_prepares_its_database(tmp_path: Path) -> None:
     with TestClient(create_app(Settings(data_dir=tmp_path)), "http://localhost") as client:
-        assert client.get("/health/ready").status_code == 200
+        assert client.get("/readyz").status_code == 200
     store = Store(Settings(data_dir=tmp_path).resolved_database_url)
     with store.reading() as tx:
         assert len(tx.reference_views.search(PUBLIC_GROUP, None, None, 1000).items) > 50
@@ -76,9 +65,8 @@ def test_the_embedded_app_prepares_its_database(tmp_path: Path) -> None:
 def test_the_documentation_is_complete(client: TestClient) -> None:
     paths = client.get("/openapi.json").json()["paths"]
     assert set(paths) == {
-        "/generate", "/jobs", "/jobs/{job_id}", "/structures", "/structures/{structure_id}", "/references", "/models",
-        "/models/{name}",
-        "/health/live", "/health/ready",
+        "/generate", "/jobs", "/jobs/{job_id}", "/jobs/{job_id}/events", "/structures", "/structures/{structure_id}",
+        "/references", "/models", "/models/{name}", "/workers", "/metrics", "/healthz", "/readyz",
     }  # fmt: skip
     for operations in paths.values():
         for operation in operations.values():
