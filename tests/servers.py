@@ -63,6 +63,10 @@ class ServerProcess:
                 words = log.read().decode(errors="replace")
                 raise RuntimeError(f"{self._command[0]} ended with {process.returncode}:\n{words}")
 
+    def is_alive(self) -> bool:
+        """Whether it runs, or is paused."""
+        return self._running().poll() is None
+
     def stop(self, how: signal.Signals | None = None) -> None:
         """Ask it to end, with another signal than usual if given; it has ended when this returns."""
         process = self._running()
