@@ -21,4 +21,5 @@ def api(
     given = {"host": host, "port": port}
     settings = Settings().model_copy(update={name: value for name, value in given.items() if value is not None})
     app = create_app(settings)  # knows where it will listen, and refuses to where that is not safe
-    uvicorn.run(app, host=settings.host, port=settings.port, access_log=False, server_header=False)
+    # no logging of its own: every line goes the way that create_app has prepared
+    uvicorn.run(app, host=settings.host, port=settings.port, log_config=None, access_log=False, server_header=False)

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from rm_engine.errors import InputError
 from rm_engine.spec import find_model, read_card
 from service.api.access import Reader, Writer
+from service.api.observation import RequestId
 from service.api.paging import decode_cursor, next_path, page_size
 from service.api.requests import GenerateRequest
 from service.api.schemas import JobItem, JobPage
@@ -41,6 +42,7 @@ def generate(
     response: Response,
     services: Use,
     principal: Writer,
+    request_id: RequestId,
     idempotency_key: IdempotencyKey = None,
 ) -> JobItem:
     """Queue a job that generates structures.
@@ -54,7 +56,7 @@ def generate(
     repeatable = idempotency_key and RepeatableRequest.of(
         idempotency_key, request.model_dump(mode="json"), principal.group
     )
-    job_id = submit_job(services.store, spec, limits, repeatable or None, principal)
+    job_id = submit_job(services.store, spec, limits, repeatable or None, principal, request_id)
     announce_due_chunks(
         services.store,
         services.queue.announce,

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 import time
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Annotated, Final
 from uuid import uuid4
 
 import structlog
+from fastapi import Depends, Request
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -25,6 +26,15 @@ _ROUTINE: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 """Asked for every few seconds by machines: lines only where something is wrong."""
 
 _log = structlog.get_logger(__name__)
+
+
+def _read_request_id(request: Request) -> str:
+    request_id: str = request.state.request_id
+    return request_id
+
+
+RequestId = Annotated[str, Depends(_read_request_id)]
+"""Annotation of a route's parameter that takes the id of the request."""
 
 
 @dataclass(frozen=True)
