@@ -59,6 +59,8 @@ def stack(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stack]:
         "lease_seconds": 2.0,
         "sweep_seconds": 0.2,
         "reannounce_seconds": 1.0,
+        "soft_shutdown_seconds": 1.0,
+        "worker_nice": 0,
     }
     if request.param == "servers":
         options["database_url"] = request.getfixturevalue("postgres_url")

@@ -6,25 +6,25 @@ wake-up call and no more: leases in the database, not the broker, decide who run
 
 from __future__ import annotations
 
-import os
+import logging
+import signal
 import warnings
-from contextlib import suppress
 from typing import Any, Final
 
-from billiard.process import active_children
 from celery import Celery
 from celery.exceptions import SecurityWarning
-from celery.signals import worker_shutting_down
+from celery.signals import setup_logging, worker_ready, worker_shutting_down
 
+from service.logs import configure_logging
 from service.queue import make_celery
 from service.settings import Settings
-from worker.lease import STOP_SIGNAL
-
-CHUNK_TIME_LIMIT_SECONDS: Final = 4 * 3600
-"""No chunk takes nearly so long; what does, hangs, and its process is replaced."""
+from worker.shutdown import Shutdown
 
 _START_SECONDS: Final = 120
 """A child imports torch before it is ready."""
+
+_LOST_WAIT_SECONDS: Final = 0.1
+"""The pool would wait for the last words of a child that died; ours says them to the database."""
 
 _FILE_POLL_SECONDS: Final = 0.2
 _UNACKED_RESTORE_SECONDS: Final = 60
@@ -43,8 +43,9 @@ def make_worker_app(settings: Settings) -> Celery:
         worker_prefetch_multiplier=1,
         worker_proc_alive_timeout=_START_SECONDS,
         task_acks_late=True,
-        task_reject_on_worker_lost=True,
-        task_time_limit=CHUNK_TIME_LIMIT_SECONDS,
+        # A child that hangs is killed; one that runs stops by itself before.
+        task_time_limit=settings.chunk_seconds + settings.chunk_kill_seconds,
+        worker_lost_wait=_LOST_WAIT_SECONDS,
         broker_connection_max_retries=None,
         broker_transport_options={**app.conf.broker_transport_options, **_consumer_options(settings)},
         # Nothing listens to events or remote control, and both would be one more way in.
@@ -57,9 +58,16 @@ def make_worker_app(settings: Settings) -> Celery:
 
 
 def run_worker(log_level: str = "INFO") -> None:
-    """Run a worker in this process until SIGTERM or SIGINT; a chunk in work is then given back."""
+    """Run a worker in this process until SIGTERM or SIGINT: the chunk in work is finished where that takes no longer
+    than ``soft_shutdown_seconds``, else, or where the signal comes again, given back.
+    """
     # Root is fine: the warning is about pickle, and only JSON is accepted.
     warnings.filterwarnings("ignore", category=SecurityWarning)
+    settings = Settings()
+    shutdown = Shutdown(settings)
+    worker_shutting_down.connect(lambda **_: shutdown.request(), weak=False)
+    # Celery's answer to a second SIGINT would be to kill the child.
+    worker_ready.connect(lambda **_: signal.signal(signal.SIGINT, signal.getsignal(signal.SIGTERM)), weak=False)
     app.worker_main(
         ["--quiet", "worker", f"--loglevel={log_level}", "--without-gossip", "--without-mingle", "--without-heartbeat"]
     )
@@ -71,12 +79,10 @@ def _consumer_options(settings: Settings) -> dict[str, Any]:
     return {"unacked_restore_interval": _UNACKED_RESTORE_SECONDS, "unacked_restore_throttle": 1}
 
 
-@worker_shutting_down.connect
-def _stop_children(**_details: object) -> None:
-    """In the parent, on SIGTERM or SIGINT: tell the children, which would otherwise work their chunk to its end."""
-    for child in active_children():
-        with suppress(ProcessLookupError):
-            os.kill(child.pid, STOP_SIGNAL)
+@setup_logging.connect
+def _configure_logging(loglevel: int, **_details: object) -> None:
+    """In the parent and in its child: Celery, which would configure logging in its own way, leaves it to us."""
+    configure_logging(Settings().log_format, loglevel or logging.INFO)
 
 
 app = make_worker_app(Settings())

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import signal
+import contextvars
 import threading
+import time
 from types import TracebackType
 from typing import Final, Self
 
@@ -11,39 +12,26 @@ import structlog
 
 from service.domain import Claim, LeaseStatus, Progress, ServiceError
 from service.jobs import renew_lease
+from service.settings import Settings
 from service.store import Store
+from worker.shutdown import check_stop
 
 _PROGRESS_SECONDS: Final = 1.0
 """Progress is stored this often, so that clients see it move; without any, a lease is renewed at a third of it."""
 
 _log = structlog.get_logger(__name__)
-_stop_requested = threading.Event()
-
-STOP_SIGNAL: Final = signal.SIGURG
-"""What a worker sends its child to make it leave a chunk. Ignored unless listened to; and for the usual ones the pool
-installs handlers of its own."""
 
 
-class ChunkStoppedError(Exception):
-    """Root of the reasons to leave a chunk before its end."""
+class LeaseLostError(Exception):
+    """The chunk is no longer ours: another worker has it, or it is over. Nothing would be recorded."""
 
 
-class LeaseLostError(ChunkStoppedError):
-    """The chunk is no longer ours: its job was cancelled, or another worker has it."""
+class JobCancelledError(LeaseLostError):
+    """The chunk is no longer ours, because nobody wants its job any more."""
 
 
-class StopRequestedError(ChunkStoppedError):
-    """This worker was asked to stop; the chunk is to be given back."""
-
-
-def listen_for_stop() -> None:
-    """From now on :data:`STOP_SIGNAL` makes the chunk in work stop at its next relaxation step."""
-    signal.signal(STOP_SIGNAL, lambda _number, _frame: _stop_requested.set())
-
-
-def is_stopping() -> bool:
-    """Whether this process was asked to stop."""
-    return _stop_requested.is_set()
+class ChunkTimeoutError(Exception):
+    """The chunk takes longer than any may."""
 
 
 class Heartbeat:
@@ -53,14 +41,17 @@ class Heartbeat:
     the result out.
     """
 
-    def __init__(self, store: Store, claim: Claim, lease_seconds: float) -> None:
+    def __init__(self, store: Store, claim: Claim, settings: Settings) -> None:
         self._store = store
         self._claim = claim
-        self._lease_seconds = lease_seconds
+        self._lease_seconds = settings.lease_seconds
+        self._limit_seconds = settings.chunk_seconds
+        self._began = time.monotonic()
         self._progress = Progress()
         self._status = LeaseStatus.HELD
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._keep_renewing, name="heartbeat", daemon=True)
+        context = contextvars.copy_context()  # so that its log says which chunk
+        self._thread = threading.Thread(target=lambda: context.run(self._keep_renewing), name="heartbeat", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -73,26 +64,25 @@ class Heartbeat:
         self._thread.join()
 
     def beat(self, progress: Progress) -> None:
-        """Note how far the chunk is.
-
-        Raises:
-            LeaseLostError: the chunk is no longer ours.
-            StopRequestedError: this worker is to stop.
-        """
+        """Note how far the chunk is, and :meth:`check`."""
         self._progress = progress
         self.check()
 
     def check(self) -> None:
-        """Go on only if the chunk is still ours.
+        """Go on only if the chunk is still ours, in its time, and wanted of this worker.
 
         Raises:
             LeaseLostError: the chunk is no longer ours.
             StopRequestedError: this worker is to stop.
+            ChunkTimeoutError: it takes too long.
         """
-        if self._status is not LeaseStatus.HELD:
-            raise LeaseLostError(f"Chunk {self._claim.chunk_id}, attempt {self._claim.attempt}: {self._status}.")
-        if is_stopping():
-            raise StopRequestedError(f"Chunk {self._claim.chunk_id} is given back: this worker stops.")
+        if self._status is LeaseStatus.CANCELLED:
+            raise JobCancelledError("The job was cancelled.")
+        if self._status is LeaseStatus.LOST:
+            raise LeaseLostError("Another worker has the chunk, or it is over.")
+        check_stop()
+        if time.monotonic() - self._began > self._limit_seconds:
+            raise ChunkTimeoutError(f"time limit: it took longer than {self._limit_seconds:g} s")
 
     def _keep_renewing(self) -> None:
         stored, silence = self._progress, 0.0
@@ -108,4 +98,4 @@ class Heartbeat:
         try:
             self._status = renew_lease(self._store, self._claim, self._lease_seconds, progress)
         except ServiceError as error:
-            _log.warning("lease_not_renewed", chunk=self._claim.chunk_id, error=str(error))
+            _log.warning("lease_not_renewed", error=str(error))

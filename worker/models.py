@@ -40,6 +40,18 @@ class ModelCache:
         """
         return self._load(name, find_model(name, self._directories).stat().st_mtime_ns)
 
+    @property
+    def device(self) -> str:
+        """Where models are put: the GPU by its name, or ``cpu``."""
+        return torch.cuda.get_device_name() if self._uses_gpu() else "cpu"
+
+    def measure_gpu_memory(self) -> int | None:
+        """Bytes of the GPU's memory that this process holds for tensors; None without a GPU."""
+        return torch.cuda.memory_reserved() if self._uses_gpu() else None
+
+    def _uses_gpu(self) -> bool:
+        return self._device != "cpu" and torch.cuda.is_available()
+
     def _load_version(self, name: str, _modified_ns: int) -> LoadedModel:
         model = load_model(name, directories=self._directories, device=self._device, memory_budget=self._memory_budget)
         return LoadedModel(model, read_fingerprint(find_model(name, self._directories)))

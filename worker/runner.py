@@ -2,51 +2,58 @@
 
 from __future__ import annotations
 
-import socket
+import logging
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
 from os import getpid
 from typing import Final
 
 import structlog
+from structlog.contextvars import bound_contextvars
 
-from rm_engine.analysis import Matcher
 from rm_engine.errors import RMEngineError
-from service.domain import ChunkKind, Claim, StoreUnavailableError
-from service.jobs import (
-    announce_due_chunks,
-    claim_chunk,
-    fail_chunk,
-    load_hull_systems,
-    load_job_structures,
-    load_prototypes,
-    record_analysis,
-    record_generated,
-    release_chunk,
-)
+from service.domain import Claim, StoreUnavailableError
+from service.jobs import announce_due_chunks, claim_chunk, fail_chunk, lose_chunk, release_chunk
 from service.queue import ChunkQueue
 from service.settings import Settings
 from service.store import Store
-from worker.analysis import find_originals, measure_hulls
-from worker.generation import generate_chunk, make_records
-from worker.lease import Heartbeat, LeaseLostError, StopRequestedError, is_stopping
-from worker.models import LoadedModel, ModelCache
-from worker.references import KnownStructures
+from worker.causes import describe_error
+from worker.execution import Execution
+from worker.lease import Heartbeat, JobCancelledError, LeaseLostError
+from worker.outage import wait_out
+from worker.presence import Presence, name_worker
+from worker.shutdown import StopRequestedError, check_stop
+from worker.tally import Outcome, Tally
 
-MAX_ATTEMPTS: Final = 3
-"""After so many attempts an unexpected error is taken for a property of the chunk, and fails its job."""
+_QUIET: Final = {Outcome.LEFT, Outcome.GIVEN_BACK}
 
 _log = structlog.get_logger(__name__)
 
 
 class ChunkRunner:
-    """Runs chunks in this process, one after the other."""
+    """Runs chunks in this process, one after the other.
+
+    Attributes:
+        presence: tells the others of this process, once it is started.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._store = Store(settings.resolved_database_url)
-        self._known = KnownStructures(self._store)
         self._queue = ChunkQueue(settings)
-        self._models = ModelCache(settings)
-        self._name = f"{socket.gethostname()}:{getpid()}"
+        self._name = name_worker(getpid())
+        self._tally = Tally()
+        self._execution = Execution(settings, self._store, self._tally)
+        models = self._execution.models
+        details = {"version": version("rmatch"), "device": models.device, "threads": settings.worker_threads}
+        self.presence = Presence(
+            self._store,
+            self._name,
+            self._tally,
+            details,
+            models.measure_gpu_memory,
+            settings.worker_heartbeat_seconds,
+        )
 
     def run(self, chunk_id: str) -> None:
         """Run a chunk unless somebody else has it or it is over.
@@ -54,77 +61,75 @@ class ChunkRunner:
         Raises:
             StoreUnavailableError: the database does not answer; the sweeper announces the chunk again.
         """
-        if is_stopping():
-            return  # the sweeper tells another worker
-        settings = self._settings
-        claim = claim_chunk(
-            self._store,
-            chunk_id,
-            self._name,
-            settings.lease_seconds,
-            max_lost_attempts=settings.max_lost_attempts,
-        )
+        try:
+            check_stop()
+            claim = wait_out(lambda: self._claim(chunk_id), self._settings.lease_seconds, check_stop)
+        except StopRequestedError:
+            self._queue.announce(chunk_id)  # for another worker
+            return
         if claim is None:
             _log.info("chunk_not_to_be_had", chunk=chunk_id)
             return
-        self._run_claimed(claim)
-        # What this chunk made due: the analysis of its job, or the chunk itself where it broke.
-        if not is_stopping():
-            announce_due_chunks(self._store, self._queue.announce, settings.reannounce_seconds, job_id=claim.job_id)
+        told = {"job": claim.job_id, "chunk": chunk_id, "kind": claim.kind.value, "attempt": claim.attempt}
+        with bound_contextvars(**told, request_id=claim.request_id), self._tally.running(claim):
+            self._tally.count(self._attempt(claim))
+        # What this chunk made due: the analysis of its job, or the chunk itself where it was given back or broke.
+        announce_due_chunks(self._store, self._queue.announce, self._settings.reannounce_seconds, job_id=claim.job_id)
 
     def close(self) -> None:
         """Close the connections."""
         self._queue.close()
         self._store.close()
 
-    def _run_claimed(self, claim: Claim) -> None:
-        log = _log.bind(chunk=claim.chunk_id, kind=claim.kind.value, attempt=claim.attempt)
-        log.info("chunk_started")
+    def _claim(self, chunk_id: str) -> Claim | None:
+        settings = self._settings
+        return claim_chunk(
+            self._store, chunk_id, self._name, settings.lease_seconds, max_lost_attempts=settings.max_lost_attempts
+        )
+
+    def _attempt(self, claim: Claim) -> Outcome:
+        """Run a claimed chunk, and leave it recorded, parked, or free for another attempt."""
+        _log.info("chunk_started")
         try:
-            with Heartbeat(self._store, claim, self._settings.lease_seconds) as heartbeat:
-                is_recorded = self._work(claim, heartbeat)
-            log.info("chunk_finished", recorded=is_recorded)
-        except LeaseLostError as error:
-            log.info("chunk_left", reason=str(error))
-        except StopRequestedError as error:
-            log.info("chunk_given_back", reason=str(error))
-            release_chunk(self._store, claim)
-        except StoreUnavailableError:
-            raise
-        except RMEngineError as error:
-            # Raised on purpose, and the same for every attempt: no such model, a checkpoint that cannot be used.
-            log.warning("chunk_failed", reason=str(error))
-            fail_chunk(self._store, claim, str(error))
-        except Exception as error:  # process boundary: a defect must not take other chunks along
-            log.exception("chunk_broke")
-            self._give_back(claim, error)
+            with Heartbeat(self._store, claim, self._settings) as heartbeat:
+                is_recorded = self._execution.run(claim, heartbeat)
+        except Exception as error:  # noqa: BLE001  # process boundary: a defect must not take other chunks along
+            return self._give_up(claim, error)
+        if not is_recorded:
+            _log.warning("chunk_fenced", reason="The result came too late.")
+            return Outcome.FENCED
+        _log.info("chunk_finished")
+        return Outcome.RECORDED
 
-    def _work(self, claim: Claim, heartbeat: Heartbeat) -> bool:
-        """Run the chunk and record the result; False when the claim no longer held."""
-        loaded = self._models.load(claim.spec.model)
-        if claim.kind is ChunkKind.GENERATE:
-            return self._generate(claim, loaded, heartbeat)
-        return self._analyse(claim, loaded, heartbeat)
+    def _give_up(self, claim: Claim, error: Exception) -> Outcome:
+        outcome, reason = _judge(error), describe_error(error)
+        _log.log(
+            logging.INFO if outcome in _QUIET else logging.WARNING,
+            f"chunk_{outcome}",
+            reason=reason,
+            exc_info=error if outcome is Outcome.BROKE else None,
+        )
+        store, most = self._store, self._settings.max_lost_attempts
+        last_words: Mapping[Outcome, Callable[[], bool]] = {
+            Outcome.GIVEN_BACK: lambda: release_chunk(store, claim),
+            Outcome.FAILED: lambda: fail_chunk(store, claim, reason),
+            Outcome.BROKE: lambda: lose_chunk(store, claim, reason, max_lost_attempts=most),
+        }
+        if outcome in last_words and not wait_out(last_words[outcome], self._settings.lease_seconds):
+            return Outcome.FENCED  # it was not ours to say
+        return outcome
 
-    def _generate(self, claim: Claim, loaded: LoadedModel, heartbeat: Heartbeat) -> bool:
-        prototypes = load_prototypes(self._store, claim) if claim.spec.start_mix.references > 0 else []
-        result = generate_chunk(claim, loaded.model, prototypes, heartbeat.beat)
-        matcher = self._known.find_matcher(claim.spec.formula.reduced, claim.group) if claim.spec.match else Matcher([])
-        records, failures = make_records(result, loaded.fingerprint, matcher, heartbeat.check)
-        return record_generated(self._store, claim, records, failures)
 
-    def _analyse(self, claim: Claim, loaded: LoadedModel, heartbeat: Heartbeat) -> bool:
-        originals = find_originals(load_job_structures(self._store, claim))
-        heartbeat.check()
-        systems = load_hull_systems(self._store, claim, loaded.fingerprint)
-        hull = measure_hulls(systems, loaded.model.card.reference_energies)
-        return record_analysis(self._store, claim, originals, hull, loaded.fingerprint)
-
-    def _give_back(self, claim: Claim, error: Exception) -> None:
-        cause = f"{type(error).__name__}: {error}"[:500]
-        if claim.attempt >= MAX_ATTEMPTS:
-            fail_chunk(
-                self._store, claim, f"Samples {claim.start} to {claim.stop - 1} broke {claim.attempt} times: {cause}"
-            )
-        else:
-            release_chunk(self._store, claim)
+def _judge(error: Exception) -> Outcome:
+    """What an error in an attempt means for the chunk."""
+    match error:
+        case JobCancelledError():
+            return Outcome.LEFT
+        case LeaseLostError():
+            return Outcome.FENCED
+        case StopRequestedError() | StoreUnavailableError():
+            return Outcome.GIVEN_BACK
+        case RMEngineError():  # on purpose, and the same for every attempt: no such model, a damaged checkpoint
+            return Outcome.FAILED
+        case _:
+            return Outcome.BROKE

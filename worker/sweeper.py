@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import threading
 from datetime import timedelta
+from typing import Final
 
 import structlog
 
 from service.domain import StoreUnavailableError
-from service.jobs import announce_due_chunks, forget_old_keys
+from service.jobs import announce_due_chunks, forget_old_keys, forget_old_workers, seconds_until_due
 from service.logs import configure_logging
 from service.queue import ChunkQueue
 from service.settings import Settings
 from service.store import Store
 
+_SHORTEST_SECONDS: Final = 0.5
+"""Between two sweeps, also while chunks are due that the broker does not take."""
+
 _log = structlog.get_logger(__name__)
 
 
 def sweep(store: Store, queue: ChunkQueue, settings: Settings) -> int:
-    """Announce every chunk that is due, and forget idempotency keys that are too old; returns how many chunks the
-    broker took.
+    """Announce every chunk that is due, and forget old idempotency keys and workers; returns how many chunks the broker
+    took.
 
     Raises:
         StoreUnavailableError: the database does not answer.
@@ -28,20 +32,26 @@ def sweep(store: Store, queue: ChunkQueue, settings: Settings) -> int:
     if n_announced:
         _log.info("chunks_announced", count=n_announced)
     forget_old_keys(store, timedelta(hours=settings.idempotency_hours))
+    forget_old_workers(store)
     return n_announced
 
 
 def run_sweeper(settings: Settings, stopped: threading.Event) -> None:
-    """Sweep every ``settings.sweep_seconds`` until the event is set, at least once; outages are waited out."""
+    """Sweep until the event is set, at least once: when the next chunk is due, e.g. since a lease expires, and every
+    ``settings.sweep_seconds``. Outages are waited out. Several may run at once.
+    """
     configure_logging(settings.log_format)
     store, queue = Store(settings.resolved_database_url), ChunkQueue(settings)
     try:
         while True:
+            pause = settings.sweep_seconds
             try:
                 sweep(store, queue, settings)
+                due = seconds_until_due(store)
+                pause = pause if due is None else min(pause, max(due, _SHORTEST_SECONDS))
             except StoreUnavailableError as error:
                 _log.warning("database_unavailable", error=str(error))
-            if stopped.wait(settings.sweep_seconds):
+            if stopped.wait(pause):
                 return
     finally:
         queue.close()

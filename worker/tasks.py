@@ -13,7 +13,8 @@ from service.logs import configure_logging
 from service.queue import TASK_NAME
 from service.settings import Settings
 from worker.app import app
-from worker.lease import listen_for_stop
+from worker.limits import limit_process
+from worker.shutdown import listen_for_stop
 
 if TYPE_CHECKING:
     from worker.runner import ChunkRunner
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 _log = structlog.get_logger(__name__)
 
 
-@app.task(name=TASK_NAME)
+@app.task(name=TASK_NAME, Request="worker.request:ChunkRequest")
 def run_chunk(chunk_id: str) -> None:
     """Run a chunk; one that cannot be run now stays in the database and is announced again."""
     try:
@@ -34,8 +35,10 @@ def run_chunk(chunk_id: str) -> None:
 def _prepare_process(**_details: object) -> None:
     """Listen for the parent's wish to stop, and load what takes seconds, before the first chunk comes."""
     listen_for_stop()
-    configure_logging(Settings().log_format)
-    _runner()
+    settings = Settings()
+    configure_logging(settings.log_format)
+    limit_process(settings)
+    _runner().presence.start()
 
 
 @cache

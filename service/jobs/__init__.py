@@ -1,7 +1,7 @@
 """The use cases: each function is one transaction on a :class:`service.store.Store`."""
 
-from service.jobs.announcement import announce_due_chunks, list_due_chunks, mark_announced
-from service.jobs.lease import claim_chunk, fail_chunk, release_chunk, renew_lease
+from service.jobs.announcement import announce_due_chunks, list_due_chunks, mark_announced, seconds_until_due
+from service.jobs.lease import claim_chunk, fail_chunk, find_claim, lose_chunk, release_chunk, renew_lease
 from service.jobs.references import (
     add_references,
     count_references,
@@ -11,6 +11,7 @@ from service.jobs.references import (
 )
 from service.jobs.results import load_hull_systems, load_job_structures, record_analysis, record_generated
 from service.jobs.submission import ChunkLimits, cancel_job, forget_old_keys, submit_job
+from service.jobs.workers import forget_old_workers, list_workers, record_worker
 
 __all__ = [
     "ChunkLimits",
@@ -20,17 +21,23 @@ __all__ = [
     "claim_chunk",
     "count_references",
     "fail_chunk",
+    "find_claim",
     "forget_old_keys",
+    "forget_old_workers",
     "list_due_chunks",
+    "list_workers",
     "load_hull_systems",
     "load_job_structures",
     "load_prototypes",
     "load_references",
+    "lose_chunk",
     "mark_announced",
     "record_analysis",
     "record_generated",
+    "record_worker",
     "release_chunk",
     "renew_lease",
+    "seconds_until_due",
     "seed_known_crystals",
     "submit_job",
 ]

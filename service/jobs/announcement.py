@@ -13,6 +13,12 @@ def list_due_chunks(store: Store, *, job_id: str | None = None, limit: int = 100
         return tx.chunks.due(job_id, limit)
 
 
+def seconds_until_due(store: Store) -> float | None:
+    """When the next chunk waits for a message, negative where one does already; None where none ever will."""
+    with store.reading() as tx:
+        return tx.chunks.seconds_until_due()
+
+
 def mark_announced(store: Store, chunk_ids: Sequence[str], reannounce_seconds: float) -> None:
     """Note that messages were sent: a chunk nobody takes is due again after ``reannounce_seconds``, then twice that."""
     with store.transaction() as tx:

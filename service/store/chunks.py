@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, case, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, case, func, or_, select, update
 
 from service.domain import ChunkKind, ChunkState, Claim, Progress
 from service.domain.ids import chunk_id_of
@@ -18,11 +18,12 @@ from service.store.tables import chunks
 _MAX_DOUBLINGS: Final = 8
 _NO_LEASE: Final[dict[str, Any]] = {"lease_expires_at": None, "due_at": None}
 _NO_PROGRESS: Final = {"n_finished": 0, "n_steps": 0}
+_TAKEN: Final = chunks.c["kind", "start", "stop", "attempt", "lost_attempts"]
 
 
 @dataclass(frozen=True)
 class TakenChunk:
-    """A chunk just taken: its samples, the number of the attempt, and how many before it were lost."""
+    """A chunk in work: its samples, the number of the attempt, and how many before it came to nothing."""
 
     kind: ChunkKind
     start: int
@@ -51,8 +52,11 @@ class ChunkRepository:
         """State of a chunk; None where there is none of that id."""
         return self.connection.scalar(select(chunks.c.state).where(chunks.c.id == chunk_id))
 
-    def take(self, chunk_id: str, worker_name: str, lease_seconds: float) -> TakenChunk | None:
-        """Begin an attempt on a chunk that is queued or whose lease has expired; None for any other."""
+    def take(self, chunk_id: str, worker_name: str, lease_seconds: float, silence: str) -> TakenChunk | None:
+        """Begin an attempt on a chunk that is queued or whose lease has expired; None for any other.
+
+        An expired lease is an attempt that came to nothing, and ``silence`` its cause.
+        """
         now = read_clock(self.connection)
         expires = now + timedelta(seconds=lease_seconds)
         is_expired = and_(chunks.c.state == ChunkState.RUNNING, chunks.c.lease_expires_at <= now)
@@ -64,17 +68,24 @@ class ChunkRepository:
                     state=ChunkState.RUNNING,
                     attempt=chunks.c.attempt + 1,
                     lost_attempts=chunks.c.lost_attempts + case((is_expired, 1), else_=0),
+                    cause=case((is_expired, silence), else_=chunks.c.cause),
                     announcements=0,
                     worker=worker_name,
                     lease_expires_at=expires,
                     due_at=expires,
                     **_NO_PROGRESS,
                 )
-                .returning(chunks.c.kind, chunks.c.start, chunks.c.stop, chunks.c.attempt, chunks.c.lost_attempts)
+                .returning(*_TAKEN)
             )
             .mappings()
             .one_or_none()
         )
+        return None if row is None else TakenChunk(**row)
+
+    def held(self, chunk_id: str, worker_name: str) -> TakenChunk | None:
+        """What a worker has in work; None where it has not."""
+        is_held = and_(chunks.c.id == chunk_id, chunks.c.worker == worker_name, chunks.c.state == ChunkState.RUNNING)
+        row = self.connection.execute(select(*_TAKEN).where(is_held)).mappings().one_or_none()
         return None if row is None else TakenChunk(**row)
 
     def renew(self, claim: Claim, lease_seconds: float, progress: Progress) -> bool:
@@ -93,6 +104,14 @@ class ChunkRepository:
         now = read_clock(self.connection)
         values = {"state": ChunkState.QUEUED, "lease_expires_at": None, "due_at": now} | _NO_PROGRESS
         return self._update_claimed(claim, **values)
+
+    def count_lost(self, claim: Claim, cause: str) -> int | None:
+        """The claimed attempt came to nothing; how many have by now, None when fenced off."""
+        statement = update(chunks).where(_is_held(claim)).returning(chunks.c.lost_attempts)
+        n_lost: int | None = self.connection.scalar(
+            statement.values(lost_attempts=chunks.c.lost_attempts + 1, cause=cause)
+        )
+        return n_lost
 
     def close(self, claim: Claim, state: ChunkState, error: str | None = None) -> bool:
         """End the claimed attempt in a terminal state; False when fenced off."""
@@ -147,12 +166,18 @@ class ChunkRepository:
             statement = update(chunks).where(chunks.c.id == bindparam("key"), is_due)
             self.connection.execute(statement.values(announcements=bindparam("times"), due_at=bindparam("due")), rows)
 
+    def seconds_until_due(self) -> float | None:
+        """When the next chunk needs a message, negative where it should have had one; None while none will."""
+        due: datetime | None = self.connection.scalar(select(func.min(chunks.c.due_at)))
+        return None if due is None else (due - read_clock(self.connection)).total_seconds()
+
     def _update_claimed(self, claim: Claim, **values: object) -> bool:
         """Update the chunk while it runs under this claim."""
-        is_held = and_(
-            chunks.c.id == claim.chunk_id, chunks.c.attempt == claim.attempt, chunks.c.state == ChunkState.RUNNING
-        )
-        return self.connection.execute(update(chunks).where(is_held).values(values)).rowcount == 1
+        return self.connection.execute(update(chunks).where(_is_held(claim)).values(values)).rowcount == 1
+
+
+def _is_held(claim: Claim) -> ColumnElement[bool]:
+    return and_(chunks.c.id == claim.chunk_id, chunks.c.attempt == claim.attempt, chunks.c.state == ChunkState.RUNNING)
 
 
 def _row(job_id: str, ordinal: int, kind: ChunkKind, samples: range, **values: object) -> dict[str, Any]:

@@ -170,7 +170,9 @@ def test_a_chunk_that_kills_its_workers_fails_the_job(store: Store) -> None:
     with store.reading() as tx:
         job = tx.job_views.get(job_id, PUBLIC_GROUP)
     assert job.state is JobState.FAILED
-    assert job.error == "Workers that ran samples 0 to 1 were lost 3 times."
+    assert job.error == (
+        "Samples 0 to 1 failed 3 times, the last time with this cause: its worker was lost without a word."
+    )
     assert list_due_chunks(store) == []
 
 

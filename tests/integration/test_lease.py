@@ -14,11 +14,14 @@ from servers import wait_until
 
 from service.domain import PUBLIC_GROUP, Claim, Progress
 from service.jobs import cancel_job, claim_chunk, submit_job
+from service.settings import Settings
 from service.store import Store
-from worker import lease
-from worker.lease import STOP_SIGNAL, Heartbeat, LeaseLostError, StopRequestedError, listen_for_stop
+from worker import shutdown
+from worker.lease import ChunkTimeoutError, Heartbeat, JobCancelledError, LeaseLostError
+from worker.shutdown import STOP_SIGNAL, StopRequestedError, listen_for_stop
 
 LEASE_SECONDS = 0.6
+SETTINGS = Settings(lease_seconds=LEASE_SECONDS)
 
 
 def raises_soon(error: type[Exception], act: Callable[[], None]) -> None:
@@ -42,7 +45,7 @@ def claim(store: Store) -> Claim:
 
 
 def test_a_heartbeat_keeps_the_lease_and_stores_progress(store: Store, claim: Claim) -> None:
-    with Heartbeat(store, claim, LEASE_SECONDS) as heartbeat:
+    with Heartbeat(store, claim, SETTINGS) as heartbeat:
         heartbeat.beat(Progress(n_finished=3, n_steps=40))
         time.sleep(2 * LEASE_SECONDS)
         assert claim_chunk(store, claim.chunk_id, "thief", 1.0) is None
@@ -53,37 +56,46 @@ def test_a_heartbeat_keeps_the_lease_and_stores_progress(store: Store, claim: Cl
 
 
 def test_a_cancelled_job_stops_its_chunk(store: Store, claim: Claim) -> None:
-    with Heartbeat(store, claim, LEASE_SECONDS) as heartbeat:
+    with Heartbeat(store, claim, SETTINGS) as heartbeat:
         cancel_job(store, claim.job_id, PUBLIC_GROUP)
-        raises_soon(LeaseLostError, lambda: heartbeat.beat(Progress()))
+        raises_soon(JobCancelledError, lambda: heartbeat.beat(Progress()))
 
 
 def test_a_chunk_that_another_worker_took_is_left(store: Store, claim: Claim) -> None:
     time.sleep(1.5 * LEASE_SECONDS)
     assert claim_chunk(store, claim.chunk_id, "heir", 60.0) is not None
-    with Heartbeat(store, claim, LEASE_SECONDS) as heartbeat:
+    with Heartbeat(store, claim, SETTINGS) as heartbeat:
         raises_soon(LeaseLostError, lambda: heartbeat.beat(Progress()))
 
 
 @pytest.fixture
 def _listening(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(lease, "_stop_requested", Event())
+    monkeypatch.setattr(shutdown, "_stop_requested", Event())
     listen_for_stop()
     yield
-    signal.signal(STOP_SIGNAL, signal.SIG_DFL)
+    for number in (STOP_SIGNAL, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
 
 
 @pytest.mark.usefixtures("_listening")
 def test_the_stop_signal_is_noticed_at_the_next_step(store: Store, claim: Claim) -> None:
-    with Heartbeat(store, claim, LEASE_SECONDS) as heartbeat:
+    with Heartbeat(store, claim, SETTINGS) as heartbeat:
         heartbeat.beat(Progress())
         os.kill(os.getpid(), STOP_SIGNAL)
         raises_soon(StopRequestedError, lambda: heartbeat.beat(Progress()))
 
 
+def test_a_chunk_that_takes_too_long_is_broken_off(store: Store, claim: Claim) -> None:
+    with Heartbeat(store, claim, SETTINGS.model_copy(update={"chunk_seconds": 0.2})) as heartbeat:
+        heartbeat.beat(Progress())
+        time.sleep(0.2)
+        with pytest.raises(ChunkTimeoutError, match=r"time limit: it took longer than 0\.2 s"):
+            heartbeat.beat(Progress())
+
+
 def test_an_outage_of_the_database_is_waited_out(store: Store, claim: Claim) -> None:
     broken = Store("postgresql://nobody@127.0.0.1:1/none")
-    with Heartbeat(broken, claim, LEASE_SECONDS) as heartbeat:
+    with Heartbeat(broken, claim, SETTINGS) as heartbeat:
         time.sleep(LEASE_SECONDS / 2)
         heartbeat._store = store
         time.sleep(LEASE_SECONDS)

@@ -16,9 +16,10 @@ from rm_engine.spec.card import SHIPPED_MODELS
 from service.domain import PUBLIC_GROUP, ChunkState, HullEntry, HullSystem, JobState, Progress
 from service.domain.ids import chunk_id_of
 from service.jobs import cancel_job, seed_known_crystals
-from worker import runner as runner_module
+from worker import execution
 from worker.analysis import measure_hulls
-from worker.runner import MAX_ATTEMPTS, ChunkRunner
+from worker.lease import Heartbeat
+from worker.runner import ChunkRunner
 
 SPEC = GenerationSpec(composition="C", n=4, formula_units=(2,), model="diamond", max_steps=300)
 
@@ -149,26 +150,26 @@ def test_a_chunk_that_breaks_is_tried_again_and_then_parked_with_its_cause(
         attempts.append(1)
         raise ZeroDivisionError("a defect")
 
-    monkeypatch.setattr(runner_module, "generate_chunk", break_down)
+    monkeypatch.setattr(execution, "generate_chunk", break_down)
     job_id = stack.submit(SPEC, chunk_size=4)
     run_all(stack, runner, job_id)
     job = stack.job(job_id)
-    assert (job.state, len(attempts)) == (JobState.FAILED, MAX_ATTEMPTS)
-    assert job.error == "Samples 0 to 3 broke 3 times: ZeroDivisionError: a defect"
+    assert (job.state, len(attempts)) == (JobState.FAILED, 3)
+    assert job.error == "Samples 0 to 3 failed 3 times, the last time with this cause: ZeroDivisionError: a defect."
 
 
 def test_a_cancelled_job_stops_in_the_middle_of_a_chunk(stack: Stack, runner: ChunkRunner) -> None:
     spec = GenerationSpec(composition="C", n=8, formula_units=(8,), model="diamond", fmax=1e-5, max_steps=10_000)
     job_id = stack.submit(spec, chunk_size=8)
-    beat = runner_module.Heartbeat.beat
+    beat = Heartbeat.beat
 
-    def cancel_and_beat(heartbeat: runner_module.Heartbeat, progress: Progress) -> None:
+    def cancel_and_beat(heartbeat: Heartbeat, progress: Progress) -> None:
         if progress.n_steps and stack.job(job_id).state is JobState.RUNNING:
             cancel_job(stack.store, job_id, PUBLIC_GROUP)
         beat(heartbeat, progress)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(runner_module.Heartbeat, "beat", cancel_and_beat)
+        patch.setattr(Heartbeat, "beat", cancel_and_beat)
         runner.run(chunk_id_of(job_id, 0))
     assert stack.job(job_id).state is JobState.CANCELLED
     assert stack.structures(job_id) == []

@@ -1,0 +1,69 @@
+"""What is done with a chunk: its samples generated, or its job analysed, and the result recorded."""
+
+from __future__ import annotations
+
+import math
+
+from rm_engine.analysis import Matcher
+from service.domain import ChunkKind, Claim
+from service.jobs import (
+    load_hull_systems,
+    load_job_structures,
+    load_prototypes,
+    record_analysis,
+    record_generated,
+)
+from service.settings import Settings
+from service.store import Store
+from worker.analysis import find_originals, measure_hulls
+from worker.generation import generate_chunk, make_records
+from worker.lease import Heartbeat
+from worker.models import LoadedModel, ModelCache
+from worker.outage import wait_out
+from worker.references import KnownStructures
+from worker.tally import Tally
+
+
+class Execution:
+    """Executes chunks with the models of this process."""
+
+    def __init__(self, settings: Settings, store: Store, tally: Tally) -> None:
+        self._store = store
+        self._tally = tally
+        self._known = KnownStructures(store)
+        self.models = ModelCache(settings)
+
+    def run(self, claim: Claim, heartbeat: Heartbeat) -> bool:
+        """Run a chunk and record the result; False when the claim no longer held.
+
+        Raises:
+            StoreUnavailableError: the database did not answer before there was a result; one that is there waits.
+            RMEngineError: the chunk cannot be run, by anybody.
+            LeaseLostError, StopRequestedError, ChunkTimeoutError: the heartbeat said so.
+        """
+        loaded = self.models.load(claim.spec.model)
+        if claim.kind is ChunkKind.GENERATE:
+            return self._generate(claim, loaded, heartbeat)
+        return wait_out(lambda: self._analyse(claim, loaded, heartbeat), math.inf, heartbeat.check)
+
+    def _generate(self, claim: Claim, loaded: LoadedModel, heartbeat: Heartbeat) -> bool:
+        prototypes = load_prototypes(self._store, claim) if claim.spec.start_mix.references > 0 else []
+        result = generate_chunk(claim, loaded.model, prototypes, heartbeat.beat)
+
+        def record() -> bool:
+            formula = claim.spec.formula.reduced
+            matcher = self._known.find_matcher(formula, claim.group) if claim.spec.match else Matcher([])
+            records, failures = make_records(result, loaded.fingerprint, matcher, heartbeat.check)
+            return record_generated(self._store, claim, records, failures)
+
+        is_recorded = wait_out(record, math.inf, heartbeat.check)
+        if is_recorded:
+            self._tally.count_samples(len(result.structures), len(result.failures))
+        return is_recorded
+
+    def _analyse(self, claim: Claim, loaded: LoadedModel, heartbeat: Heartbeat) -> bool:
+        originals = find_originals(load_job_structures(self._store, claim))
+        heartbeat.check()
+        systems = load_hull_systems(self._store, claim, loaded.fingerprint)
+        hull = measure_hulls(systems, loaded.model.card.reference_energies)
+        return record_analysis(self._store, claim, originals, hull, loaded.fingerprint)
