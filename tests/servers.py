@@ -123,6 +123,7 @@ class PostgresServer:
 
     port: int
     process: ServerProcess
+    binaries: Path
     _numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
     def url(self, database: str) -> str:
@@ -184,7 +185,7 @@ def run_postgres(*, is_durable: bool = False) -> Iterator[PostgresServer]:
         command = [binaries / "postgres", "-D", data, *(word for option in options for word in ("-c", option))]
         process = ServerProcess(command, lambda: _postgres_answers(port), signal.SIGINT, cwd=data, **account)
         with _run_server(process):
-            yield PostgresServer(port, process)
+            yield PostgresServer(port, process, binaries)
 
 
 @contextmanager

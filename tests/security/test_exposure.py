@@ -27,7 +27,9 @@ def test_what_is_this_machine(host: str) -> None:
     assert is_loopback(host)
 
 
-@pytest.mark.parametrize("host", ["", "0.0.0.0", "::", "10.0.0.1", "example.org", "2130706433", "notlocalhost", "localhost.org"])
+@pytest.mark.parametrize(
+    "host", ["", "0.0.0.0", "::", "10.0.0.1", "example.org", "2130706433", "notlocalhost", "localhost.org"]
+)
 def test_what_is_not(host: str) -> None:
     assert not is_loopback(host)
 
