@@ -1,4 +1,4 @@
-"""Structure files as they should not be: real ones, each with a few things done to it. The same seed, the same files."""
+"""Structure files as they should not be: real ones, each with a few things done to it."""
 
 from __future__ import annotations
 
@@ -7,19 +7,20 @@ from collections.abc import Callable, Iterator
 from random import Random
 from typing import Final
 
-from rm_engine.files import Format, from_json, read_crystals, to_json, write_sdf, write_structure, write_xyz
+from rm_engine.files import Format, from_json, read_crystals, write_sdf, write_structure, write_xyz
 from service.jobs.references import KNOWN_CRYSTALS
 
 NUMBER: Final = re.compile(r"[-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?")
 ODD_NUMBERS: Final = (
-    "0", "-1", "-0.0", "1e308", "-1e308", "1e999", "1e-320", "nan", "inf", "-inf", "99999999999999999999", "2147483648",
-    "9" * 5000, "0x10", "1_0", "٣", "½", "1/0", "1/3", "0.33333333(9)", "1e9999999999", "", ".", "?", "1e5", "200", "201",
+    "0", "-1", "-0.0", "1e308", "-1e308", "1e999", "1e-320", "nan", "inf", "-inf", "99999999999999999999",
+    "9" * 5000, "0x10", "1_0", "٣", "½", "1/0", "1/3", "0.33333333(9)", "1e9999999999", "", ".", "?", "1e5",
+    "2147483648", "200", "201",
 )  # fmt: skip
 ODD_TEXT: Final = (
-    "\0", "\ufeff", "\u202e", "\ud800", "\u2028", "é", "𝟙", "\x1b[2J", "\r", "\t", "'", '"', ";\n", "\n;", "#", "_", "loop_",
-    "\nloop_\n", "data_", "\ndata_x\n", "save_", "global_", "stop_", "{}", "%s%n", "../../etc/passwd", "${HOME}", "x,y,z",
-    "_symmetry_equiv_pos_as_xyz", "_atom_site_occupancy", "_space_group_name_H-M_alt", "Lattice=", "pbc=", "Properties=",
-    "species:S:1:pos:R:3", "__import__('os')", "[[[[", "((((", "\\",
+    "\0", "\ufeff", "\u202e", "\ud800", "\u2028", "é", "𝟙", "\x1b[2J", "\r", "\t", "'", '"', ";\n", "\n;", "#", "_",
+    "\\", "loop_", "\nloop_\n", "data_", "\ndata_x\n", "save_", "global_", "stop_", "{}", "%s%n", "../../etc/passwd",
+    "${HOME}", "x,y,z", "_symmetry_equiv_pos_as_xyz", "_atom_site_occupancy", "_space_group_name_H-M_alt", "Lattice=",
+    "pbc=", "Properties=", "species:S:1:pos:R:3", "__import__('os')", "[[[[", "((((",
 )  # fmt: skip
 SYMMETRIC_CIF: Final = """data_NaCl
 _symmetry_space_group_name_H-M   'F m -3 m'
@@ -55,7 +56,7 @@ loop_
 SYMBOL_ONLY_CIF: Final = re.sub(r"loop_\n _symmetry_equiv.*?(?=loop_\n _atom)", "", SYMMETRIC_CIF, flags=re.DOTALL)
 CHARGED_CIF: Final = SYMMETRIC_CIF.replace("Na  Na0", "Na+ Na0").replace("Cl  Cl1", "Cl- Cl1") + (
     "loop_\n _atom_type_symbol\n _atom_type_oxidation_number\n  Na+ 1.0\n  Cl- -1.0\n"
-    "_publ_contact_author\n;\nsomeone\ndata_ of nobody\n;\n"
+    "_publ_contact_author\n;\nsomeone\nloop_ of nobody\n;\n"
 )
 SELECTIVE_POSCAR: Final = """selective
 -40.0
@@ -85,7 +86,9 @@ def read_originals() -> list[tuple[str, Format]]:
     })  # fmt: skip
     originals += [(cif, "cif") for cif in (SYMMETRIC_CIF, SYMBOL_ONLY_CIF, CHARGED_CIF)] * 4
     originals += [(SELECTIVE_POSCAR, "poscar"), (write_xyz(water, "water"), "extxyz"), (write_sdf(water), "extxyz")]
-    originals += [("".join(text for text, format_ in originals[:9] if format_ == kind), kind) for kind in ("cif", "extxyz")]
+    originals += [
+        ("".join(text for text, format_ in originals[:9] if format_ == kind), kind) for kind in ("cif", "extxyz")
+    ]
     return originals
 
 
@@ -178,7 +181,9 @@ def _splice(text: str, random: Random, other: str) -> str:
 
 def _exchange_elements(text: str, random: Random, _other: str) -> str:
     old = random.choice(re.findall(r"\b[A-Z][a-z]?\b", text) or ["Na"])
-    return re.sub(rf"\b{old}\b", random.choice(("X", "D", "Xx", "Uue", "Li+99", "H", "Fe3+", "Na,Cl", "T", "0", "")), text)
+    return re.sub(
+        rf"\b{old}\b", random.choice(("X", "D", "Xx", "Uue", "Li+99", "H", "Fe3+", "Na,Cl", "T", "0", "")), text
+    )
 
 
 def _span(text: str, random: Random) -> tuple[int, int]:
