@@ -14,12 +14,9 @@ def api(
     port: Annotated[int | None, typer.Option(help="Port to listen on.")] = None,
 ) -> None:
     """Serve the REST API."""
-    import uvicorn
-
+    from rmatch.server import serve
     from service.main import create_app
 
     given = {"host": host, "port": port}
     settings = Settings().model_copy(update={name: value for name, value in given.items() if value is not None})
-    app = create_app(settings)  # knows where it will listen, and refuses to where that is not safe
-    # no logging of its own: every line goes the way that create_app has prepared
-    uvicorn.run(app, host=settings.host, port=settings.port, log_config=None, access_log=False, server_header=False)
+    serve(create_app(settings), settings)  # the app knows where it will listen, and refuses to where that is not safe

@@ -101,7 +101,8 @@ def run_service(
     """
     with ExitStack() as stack:
         output = stack.enter_context(log.open("ab")) if log else None
-        given = settings.model_copy(update={"port": port}).model_dump(mode="json", exclude_none=True)
+        changed = {"port": port, "drain_seconds": 0}  # there is no other API that could take over
+        given = settings.model_copy(update=changed).model_dump(mode="json", exclude_none=True)
         environment = {**os.environ, **{f"RMATCH_{name.upper()}": str(value) for name, value in given.items()}}
 
         def start(command: str) -> subprocess.Popen[bytes]:

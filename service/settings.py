@@ -38,6 +38,9 @@ class Settings(BaseSettings):
     )
     max_body_bytes: int = Field(default=1_000_000, ge=1_000, description="Largest request body.")
     body_seconds: float = Field(default=30.0, gt=0, description="How long a request body may take to arrive.")
+    drain_seconds: float = Field(
+        default=5.0, ge=0, description="An API that is to stop is not ready any more, but answers, for so long."
+    )
     default_page_size: int = Field(default=50, ge=1)
     max_page_size: int = Field(default=1000, ge=1)
     max_event_streams: int = Field(
