@@ -1,6 +1,7 @@
 """The use cases: each function is one transaction on a :class:`service.store.Store`."""
 
 from service.jobs.announcement import announce_due_chunks, list_due_chunks, mark_announced, seconds_until_due
+from service.jobs.keys import authenticate, create_key, list_keys, revoke_key, rotate_key
 from service.jobs.lease import claim_chunk, fail_chunk, find_claim, lose_chunk, release_chunk, renew_lease
 from service.jobs.references import (
     add_references,
@@ -17,14 +18,17 @@ __all__ = [
     "ChunkLimits",
     "add_references",
     "announce_due_chunks",
+    "authenticate",
     "cancel_job",
     "claim_chunk",
     "count_references",
+    "create_key",
     "fail_chunk",
     "find_claim",
     "forget_old_keys",
     "forget_old_workers",
     "list_due_chunks",
+    "list_keys",
     "list_workers",
     "load_hull_systems",
     "load_job_structures",
@@ -37,6 +41,8 @@ __all__ = [
     "record_worker",
     "release_chunk",
     "renew_lease",
+    "revoke_key",
+    "rotate_key",
     "seconds_until_due",
     "seed_known_crystals",
     "submit_job",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -15,10 +16,15 @@ import httpx
 import pytest
 import yaml
 from processes import Running, clean_environment, run_command
-from servers import HOST, free_port, wait_until
+from roles import as_role, created_roles
+from servers import HOST, PostgresServer, free_port, wait_until
 
 ROOT = Path(__file__).parents[2]
-COMPOSE = yaml.safe_load(re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", (ROOT / "docker-compose.yml").read_text()))
+SECRET = "0123456789abcdef0123456789abcdef"
+_VARIABLE = re.compile(r"\$\{\w+:(?:-(?P<default>[^}]*)|\?[^}]*)\}")
+COMPOSE = yaml.safe_load(
+    _VARIABLE.sub(lambda found: found["default"] or SECRET, (ROOT / "docker-compose.yml").read_text())
+)
 SERVICES: Mapping[str, Any] = COMPOSE["services"]
 OURS = ("migrations", "api", "worker", "sweeper")
 API_PORT = "8000"
@@ -31,6 +37,8 @@ class Composition:
         self.port = str(free_port())
         self._replacements = {
             "postgresql://rmatch:rmatch@db:5432/rmatch": postgres_url,
+            "postgresql://rmatch_api:rmatch-api@db:5432/rmatch": as_role(postgres_url, "rmatch_api"),
+            "postgresql://rmatch_worker:rmatch-worker@db:5432/rmatch": as_role(postgres_url, "rmatch_worker"),
             "redis://queue:6379/0": redis_url,
         }
 
@@ -42,6 +50,13 @@ class Composition:
     def run(self, name: str) -> Iterator[Running]:
         with run_command(self._command(SERVICES[name]["command"]), self._environment(name)) as running:
             yield running
+
+    def make_key(self) -> str:
+        """A key, as the head of the file says how to get one."""
+        command = self._command(["rmatch", "keys", "create", "somebody", "--json"])
+        environment = clean_environment() | self._environment("migrations")
+        made = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        return str(json.loads(made.stdout)["key"])
 
     def is_healthy(self, name: str) -> bool:
         """Run the health check of a service, as the engine would."""
@@ -58,12 +73,18 @@ class Composition:
     def _environment(self, name: str) -> dict[str, str]:
         given = {key: str(value) for key, value in SERVICES[name]["environment"].items()}
         replaced = {key: self._replacements.get(value, value) for key, value in given.items()}
-        assert {value for value in given.values() if "://" in value} == self._replacements.keys()
+        assert {value for value in given.values() if "://" in value} <= self._replacements.keys()
         return {**replaced, "PATH": os.environ["PATH"]}
 
 
 @pytest.fixture
-def composition(postgres_url: str, redis_url: str) -> Composition:
+def _roles(postgres_server: PostgresServer) -> Iterator[None]:
+    with created_roles(postgres_server):
+        yield
+
+
+@pytest.fixture
+def composition(_roles: None, postgres_url: str, redis_url: str) -> Composition:
     return Composition(postgres_url, redis_url)
 
 
@@ -75,6 +96,8 @@ def test_the_composed_service_runs_a_job(composition: Composition) -> None:
         for name in ("api", "worker", "sweeper"):
             running.enter_context(composition.run(name))
         wait_until(lambda: composition.is_healthy("api"), "the API is healthy")
+        assert client.get("/jobs").status_code == 401
+        client.headers["Authorization"] = f"Bearer {composition.make_key()}"
         accepted = client.post("/generate", json={"composition": "C", "n": 3, "formula_units": 2, "model": "diamond"})
         assert accepted.status_code == 202
         path = accepted.headers["Location"]

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
 import pytest
 from fastapi.testclient import TestClient
 from psycopg.errors import InsufficientPrivilege
-from servers import HOST, PostgresServer
+from roles import as_role, created_roles
+from servers import PostgresServer
 
 from rm_engine.spec import GenerationSpec
 from service.domain import JobState, Scope
@@ -27,48 +25,25 @@ from service.store import Store
 from worker.runner import ChunkRunner
 from worker.sweeper import sweep
 
-SCRIPT = Path(__file__).parents[2] / "deploy" / "postgres" / "roles.sh"
 SECRET = "0123456789abcdef0123456789abcdef"
 JOB = {"composition": "C", "n": 2, "formula_units": 2, "model": "diamond", "max_steps": 100}
 POSCAR = "x\n1\n3 0 0\n0 3 0\n0 0 3\nLi\n1\nDirect\n0 0 0\n"
 
 
-@dataclass(frozen=True)
-class Roles:
-    """One migrated database with known crystals, as three roles see it."""
-
-    owner: str
-
-    def url(self, role: str) -> str:
-        return self.owner.replace("rmatch@", f"{role}@")
+@pytest.fixture
+def _roles(postgres_server: PostgresServer) -> Iterator[None]:
+    with created_roles(postgres_server):
+        yield
 
 
 @pytest.fixture
-def _created(postgres_server: PostgresServer) -> Iterator[None]:
-    """The roles, made by the script of the deployment, twice: the second time it changes the passwords."""
-    environment = {
-        "PATH": f"{postgres_server.binaries}:{os.environ['PATH']}",
-        "PGHOST": HOST,
-        "PGPORT": str(postgres_server.port),
-        "POSTGRES_USER": "rmatch",
-        "POSTGRES_DB": "postgres",
-        "RMATCH_API_PASSWORD": "it's one",
-        "RMATCH_WORKER_PASSWORD": "another",
-    }
-    for _ in range(2):
-        subprocess.run(["sh", SCRIPT], env=environment, check=True, timeout=60)
-    yield
-    with psycopg.connect(postgres_server.url("postgres"), autocommit=True) as connection:
-        connection.execute("DROP ROLE rmatch_api, rmatch_worker")
-
-
-@pytest.fixture
-def roles(_created: None, postgres_url: str) -> Roles:
+def owner_url(_roles: None, postgres_url: str) -> str:
+    """A migrated database with known crystals, as its owner sees it."""
     with closing(Store(postgres_url)) as store:
         store.migrate()
         store.migrate()
         seed_known_crystals(store)
-    return Roles(postgres_url)
+    return postgres_url
 
 
 def make_settings(tmp_path: Path, url: str) -> Settings:
@@ -77,10 +52,10 @@ def make_settings(tmp_path: Path, url: str) -> Settings:
     )
 
 
-def test_the_api_lives_as_its_role(roles: Roles, tmp_path: Path) -> None:
-    with closing(Store(roles.owner)) as store:
+def test_the_api_lives_as_its_role(owner_url: str, tmp_path: Path) -> None:
+    with closing(Store(owner_url)) as store:
         key, _ = create_key(store, SECRET.encode(), KeyRequest(name="all", group="a", scopes=frozenset(Scope)))
-    settings = make_settings(tmp_path, roles.url("rmatch_api"))
+    settings = make_settings(tmp_path, as_role(owner_url, "rmatch_api"))
     with TestClient(create_app(settings), headers={"Authorization": f"Bearer {key.text}"}) as client:
         first, again = (client.post("/generate", json=JOB, headers={"Idempotency-Key": "k"}) for _ in range(2))
         assert (first.status_code, again.json()) == (202, first.json())
@@ -93,16 +68,16 @@ def test_the_api_lives_as_its_role(roles: Roles, tmp_path: Path) -> None:
             assert client.get(path).status_code == 200, path
     with closing(Store(settings.resolved_database_url)) as store, closing(ChunkQueue(settings)) as queue:
         assert sweep(store, queue, settings) == 0, "the first job was announced when it came"
-    with closing(Store(roles.owner)) as store, store.reading() as tx:
+    with closing(Store(owner_url)) as store, store.reading() as tx:
         found = tx.keys.find(key.id)
         assert found is not None
         assert found.last_used_at is not None
 
 
-def test_a_worker_runs_a_job_to_its_end_as_its_role(roles: Roles, tmp_path: Path) -> None:
-    settings = make_settings(tmp_path, roles.url("rmatch_worker"))
+def test_a_worker_runs_a_job_to_its_end_as_its_role(owner_url: str, tmp_path: Path) -> None:
+    settings = make_settings(tmp_path, as_role(owner_url, "rmatch_worker"))
     spec = GenerationSpec(composition="C", n=3, formula_units=(2,), model="diamond", max_steps=100)
-    with closing(Store(roles.owner)) as store, closing(ChunkRunner(settings)) as runner:
+    with closing(Store(owner_url)) as store, closing(ChunkRunner(settings)) as runner:
         job_id = submit_job(store, spec)
         given_back = claim_chunk(store, list_due_chunks(store)[0], "another", 60.0)
         assert given_back is not None
@@ -161,22 +136,22 @@ REFUSED_WORKER = (
     ("role", "statements"),
     [("rmatch_api", REFUSED_BOTH + REFUSED_API), ("rmatch_worker", REFUSED_BOTH + REFUSED_WORKER)],
 )
-def test_each_is_refused_what_it_does_not_need(roles: Roles, role: str, statements: tuple[str, ...]) -> None:
-    with psycopg.connect(roles.url(role), autocommit=True) as connection:
+def test_each_is_refused_what_it_does_not_need(owner_url: str, role: str, statements: tuple[str, ...]) -> None:
+    with psycopg.connect(as_role(owner_url, role), autocommit=True) as connection:
         for statement in statements:
             with pytest.raises(InsufficientPrivilege):
                 assert not connection.execute(statement.encode()), f"{role} may {statement}"
 
 
-def test_what_was_granted_besides_is_taken_away(roles: Roles) -> None:
-    with psycopg.connect(roles.owner, autocommit=True) as connection:
+def test_what_was_granted_besides_is_taken_away(owner_url: str) -> None:
+    with psycopg.connect(owner_url, autocommit=True) as connection:
         connection.execute("GRANT SELECT ON api_keys TO rmatch_worker")
         connection.execute("GRANT UPDATE (group_name) ON jobs TO rmatch_api")
-    with closing(Store(roles.owner)) as store:
+    with closing(Store(owner_url)) as store:
         store.migrate()
     for role, statement in (
         ("rmatch_worker", b"SELECT id FROM api_keys"),
         ("rmatch_api", b"UPDATE jobs SET group_name = 'x'"),
     ):
-        with psycopg.connect(roles.url(role)) as connection, pytest.raises(InsufficientPrivilege):
+        with psycopg.connect(as_role(owner_url, role)) as connection, pytest.raises(InsufficientPrivilege):
             connection.execute(statement)
