@@ -1,7 +1,7 @@
 """Logs: one event a line, for people or as JSON; those of uvicorn, Celery and every other library among them.
 
 Nothing that a client sends can look like a line of ours: JSON escapes what is not printable ASCII, and so does the form
-for people. Bodies are never logged, of addresses only the path, and keys nowhere.
+for people. Bodies are never logged, and of addresses only the path; keys and passwords are cut out wherever they stand.
 """
 
 from __future__ import annotations
@@ -15,8 +15,11 @@ import structlog
 from structlog.typing import EventDict, WrappedLogger
 
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_SECRET: Final = re.compile(r"(rmatch_[0-9a-z]{12}_|://[^\s:/@]*:)(?:[^\s@/]+(?=@)|[0-9A-Za-z]{8,})")
+"""Keys of the API after their public part, and passwords in URLs."""
+
 _TRACEBACK: Final = "exception"
-_TALKATIVE: Final = ("httpx", "httpcore", "kombu", "alembic", "asyncio")
+_TALKATIVE: Final = ("kombu", "alembic", "asyncio")
 """Libraries that tell at level INFO what nobody asked for."""
 
 
@@ -33,6 +36,7 @@ def configure_logging(log_format: Literal["console", "json"], level: int = loggi
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
+            _hide_secrets,
             *rendering,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -56,6 +60,11 @@ class _Bridge(logging.Handler):
             structlog.get_logger().log(level, record.getMessage(), logger=record.name, exc_info=record.exc_info)
         except Exception:  # noqa: BLE001  process boundary: a line that cannot be written must not stop anything
             self.handleError(record)
+
+
+def _hide_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Cut out what lets somebody in: a client may put its key anywhere, and a driver tell what it was given."""
+    return {name: _SECRET.sub(r"\1***", value) if isinstance(value, str) else value for name, value in event.items()}
 
 
 def _escape_control_characters(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
