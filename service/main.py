@@ -6,17 +6,19 @@ import threading
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 from importlib.metadata import version
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 from service.api import events, health, jobs, metrics, models, pages, references, structures, workers
+from service.api.contract import complete
 from service.api.headers import SecureHeaders
 from service.api.limits import BodyLimit
 from service.api.loopback import LoopbackOnly
 from service.api.observation import Observation
-from service.api.problems import Problem, install_problem_handlers
+from service.api.problems import install_problem_handlers
 from service.api.services import Services
 from service.logs import configure_logging
 from service.security import check_exposure
@@ -39,6 +41,12 @@ class Application(FastAPI):
         """The app as the server calls it."""
         return Observation(SecureHeaders(super().build_middleware_stack()), self.state.services.instruments)
 
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI document, with the problems that every route may answer with."""
+        if self.openapi_schema is None:
+            self.openapi_schema = complete(super().openapi())
+        return self.openapi_schema
+
 
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The application; settings come from the environment unless given.
@@ -57,7 +65,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=_run,
         docs_url=None,
         redoc_url=None,
-        responses={"4XX": {"model": Problem, "description": "Problem document"}},
+        generate_unique_id_function=lambda route: route.name,
     )
     app.state.services = services
     app.state.draining = threading.Event()  # set when the process is about to end

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Header, Query, Request, Response
 
 from rm_engine.errors import InputError
 from rm_engine.spec import find_model, read_card
 from service.api.access import Reader, Writer
+from service.api.contract import may_answer
 from service.api.observation import RequestId
 from service.api.paging import decode_cursor, next_path, page_size
 from service.api.requests import GenerateRequest
@@ -16,7 +17,9 @@ from service.api.schemas import JobItem, JobPage
 from service.api.services import Services, Use
 from service.domain import JobState, NotFoundError, Principal, RepeatableRequest
 from service.domain.ids import is_job_id
+from service.domain.quotas import Backlog, Quotas
 from service.jobs import ChunkLimits, announce_due_chunks, cancel_job, submit_job
+from service.settings import Settings
 
 router = APIRouter(tags=["jobs"])
 
@@ -36,7 +39,29 @@ IdempotencyKey = Annotated[
 ]
 
 
-@router.post("/generate", status_code=202)
+_QUEUED: Final[dict[str, Any]] = {
+    "description": "The job is stored, and will be done.",
+    "headers": {
+        "Location": {
+            "required": True,
+            "schema": {"type": "string"},
+            "description": "Path of the job.",
+            "example": "/jobs/01m82bdrpfe9r60xv08f1264tt",
+        }
+    },
+    "links": {
+        name: {"operationId": name, "parameters": {parameter: "$response.body#/id"}, "description": meaning}
+        for name, parameter, meaning in (
+            ("get_job", "path.job_id", "How far it is."),
+            ("follow_job", "path.job_id", "What it finds, as it finds it."),
+            ("delete_job", "path.job_id", "Cancel it."),
+            ("list_structures", "query.job", "What it has found."),
+        )
+    },
+}
+
+
+@router.post("/generate", status_code=202, responses={202: _QUEUED, **may_answer(429)})
 def generate(
     request: GenerateRequest,
     response: Response,
@@ -56,7 +81,7 @@ def generate(
     repeatable = idempotency_key and RepeatableRequest.of(
         idempotency_key, request.model_dump(mode="json"), principal.group
     )
-    job_id = submit_job(services.store, spec, limits, repeatable or None, principal, request_id)
+    job_id = submit_job(services.store, spec, limits, repeatable or None, principal, request_id, _quotas(settings))
     announce_due_chunks(
         services.store,
         services.queue.announce,
@@ -92,12 +117,20 @@ def get_job(job_id: str, services: Use, principal: Reader) -> JobItem:
     return _read(services, job_id, principal)
 
 
-@router.delete("/jobs/{job_id}")
+@router.delete("/jobs/{job_id}", responses=may_answer(409))
 def delete_job(job_id: str, services: Use, principal: Writer) -> JobItem:
     """Cancel a job that is not finished. What it has stored so far stays."""
     _check_form(job_id)
     cancel_job(services.store, job_id, principal.group)
     return _read(services, job_id, principal)
+
+
+def _quotas(settings: Settings) -> Quotas:
+    return Quotas(
+        job=settings.max_job_atom_steps,
+        key=Backlog(atom_steps=settings.max_queued_atom_steps_per_key, jobs=settings.max_queued_jobs_per_key),
+        everybody=Backlog(atom_steps=settings.max_queued_atom_steps, jobs=settings.max_queued_jobs),
+    )
 
 
 def _read(services: Services, job_id: str, principal: Principal) -> JobItem:

@@ -16,10 +16,19 @@ from starlette.responses import Response
 
 from rm_engine.errors import CheckpointError, InputError, ModelNotFoundError
 from service.domain import BusyError, JobFinishedError, KeyReusedError, NotFoundError, StoreUnavailableError
-from service.domain.errors import InvalidKeyError, KeyRequiredError, ScopeMissingError
+from service.domain.errors import (
+    InvalidKeyError,
+    KeyRequiredError,
+    NoRoomError,
+    QueueFullError,
+    QuotaExceededError,
+    ScopeMissingError,
+)
 
 MEDIA_TYPE: Final = "application/problem+json"
 RETRY_AFTER_SECONDS: Final = "5"
+_TITLES: Final = {413: "Content Too Large", 422: "Unprocessable Content"}
+"""As RFC 9110 has them; Python does since 3.13."""
 
 _log = structlog.get_logger(__name__)
 
@@ -44,6 +53,14 @@ class Problem(BaseModel):
     detail: str
     errors: list[FieldError] = []
 
+    @classmethod
+    def of(cls, status: int, code: str, detail: str, errors: Sequence[FieldError] = ()) -> Problem:
+        """The document for a code of :data:`service.api.catalog.PROBLEMS`."""
+        title = _TITLES.get(status, HTTPStatus(status).phrase)
+        return cls(
+            type=f"urn:rmatch:problem:{code}", title=title, status=status, code=code, detail=detail, errors=list(errors)
+        )
+
 
 def problem_response(
     status: int,
@@ -53,16 +70,8 @@ def problem_response(
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     """The response that carries a problem document."""
-    problem = Problem(
-        type=f"urn:rmatch:problem:{code}",
-        title=HTTPStatus(status).phrase,
-        status=status,
-        code=code,
-        detail=detail,
-        errors=list(errors),
-    )
     # in ASCII: what the client sent may hold surrogates, which UTF-8 cannot
-    content = json.dumps(problem.model_dump()).encode("ascii")
+    content = json.dumps(Problem.of(status, code, detail, errors).model_dump()).encode("ascii")
     return Response(content, status, headers, MEDIA_TYPE)
 
 
@@ -82,6 +91,8 @@ def _handlers() -> dict[type[Exception], Callable[[Request, Any], Response]]:
         KeyReusedError: _handle_reused_key,
         StoreUnavailableError: _handle_store_unavailable,
         BusyError: _handle_busy,
+        QuotaExceededError: _handle_exceeded_quota,
+        QueueFullError: _handle_full_queue,
         KeyRequiredError: _handle_missing_key,
         InvalidKeyError: _handle_invalid_key,
         ScopeMissingError: _handle_missing_scope,
@@ -105,7 +116,8 @@ def _handle_unknown_model(_request: Request, error: ModelNotFoundError) -> Respo
 
 def _handle_unusable_model(_request: Request, error: CheckpointError) -> Response:
     _log.error("unusable_model", error=str(error))
-    return problem_response(503, "unusable_model", str(error))
+    detail = "The files of the model cannot be used. The operator can mend them."
+    return problem_response(503, "unusable_model", detail, headers={"Retry-After": RETRY_AFTER_SECONDS})
 
 
 def _handle_not_found(_request: Request, error: NotFoundError) -> Response:
@@ -136,6 +148,18 @@ def _handle_missing_scope(_request: Request, error: ScopeMissingError) -> Respon
 
 def _handle_busy(_request: Request, error: BusyError) -> Response:
     return problem_response(503, "busy", str(error), headers={"Retry-After": RETRY_AFTER_SECONDS})
+
+
+def _handle_exceeded_quota(_request: Request, error: NoRoomError) -> Response:
+    return problem_response(429, "quota_exceeded", str(error), headers=_when_to_retry(error))
+
+
+def _handle_full_queue(_request: Request, error: NoRoomError) -> Response:
+    return problem_response(503, "queue_full", str(error), headers=_when_to_retry(error))
+
+
+def _when_to_retry(error: NoRoomError) -> Mapping[str, str]:
+    return {"Retry-After": str(error.retry_after_seconds)}
 
 
 def _handle_store_unavailable(_request: Request, error: StoreUnavailableError) -> Response:

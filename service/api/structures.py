@@ -12,6 +12,7 @@ from rm_engine.spec import StartKind, parse_formula
 from rm_engine.spec.limits import MAX_ELEMENTS
 from rm_engine.units import ATOMIC_NUMBERS
 from service.api.access import Reader
+from service.api.contract import may_answer
 from service.api.exports import respond_with_file
 from service.api.negotiation import CRYSTAL_FORMATS, MEDIA_TYPES, MOLECULE_FORMATS, StructureFormat, choose_format
 from service.api.paging import decode_cursor, next_path, page_size, refuse_cursor
@@ -110,10 +111,15 @@ def list_structures(
     return Response(answer.model_dump_json(), media_type=MEDIA_TYPES["json"])  # validated and written once, not twice
 
 
+_FILES: Final[dict[str, Any]] = {
+    media_type: {"schema": {"type": "string"}} for format_, media_type in MEDIA_TYPES.items() if format_ != "json"
+}
+
+
 @router.get(
     "/{structure_id}",
     response_model=StructureDetail,
-    responses={200: {"content": {MEDIA_TYPES[format_]: {} for format_ in MEDIA_TYPES if format_ != "json"}}},
+    responses={200: {"content": _FILES}, **may_answer(406)},
 )
 def get_structure(
     structure_id: str,
