@@ -51,7 +51,7 @@ def run_storm(
 def clients_at_work(service: Supervisor, history: History, seed: int) -> Iterator[None]:
     """Clients submit while the context lasts; at its end they see their jobs through, for 30 s at most."""
     stopping, over = threading.Event(), threading.Event()
-    clients = [Client(service.urls, history, seed + k, stopping, over) for k in range(N_CLIENTS)]
+    clients = [Client(service, history, seed + k, stopping, over) for k in range(N_CLIENTS)]
     with ThreadPoolExecutor(N_CLIENTS) as pool:
         working = [pool.submit(client.run) for client in clients]
         try:

@@ -74,6 +74,12 @@ class Evidence:
         """The key under which each body was sent."""
         return {exchange.seed: key for key, exchanges in self.submissions.items() for exchange in exchanges}
 
+    def seed_of(self, key: str) -> int | None:
+        """The body that a key stands for; None where it stands for none."""
+        job = self.jobs.get(self.snapshot.keys.get(digest_of(key), ""))
+        accepted = (exchange.seed for exchange in self.submissions[key] if exchange.status == 202)
+        return next(accepted, None) if job is None else job.seed
+
 
 def check(evidence: Evidence) -> list[Violation]:
     """Every broken promise."""
@@ -180,8 +186,7 @@ def _promised(exchange: Exchange, evidence: Evidence) -> frozenset[int]:
         return frozenset({200, 404})  # the latter is reported as lost
     if exchange.action is Action.CANCEL:
         return frozenset({200, 404, 409})
-    job = evidence.jobs.get(evidence.snapshot.keys.get(digest_of(exchange.key), ""))
-    return frozenset({202}) if job is None or job.seed == exchange.seed else REFUSED
+    return frozenset({202}) if evidence.seed_of(exchange.key) in {exchange.seed, None} else REFUSED
 
 
 def _group(exchanges: Iterator[Exchange]) -> Mapping[str, Sequence[Exchange]]:

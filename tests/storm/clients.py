@@ -6,7 +6,7 @@ import random
 import threading
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 
 from storm.history import Action, Exchange, History
+from storm.supervisor import Supervisor
 
 TIMEOUT_SECONDS = 5.0
 POLL_SECONDS = 0.25
@@ -39,7 +40,7 @@ class Client:
     """Submits jobs one after the other and follows each to its end.
 
     Args:
-        urls: where the API answers; each request goes to any of them.
+        service: whose APIs are asked, each request any of them.
         history: where everything is noted.
         seed: of what it does.
         stopping: set when it is to submit nothing new.
@@ -47,14 +48,14 @@ class Client:
     """
 
     def __init__(
-        self, urls: Sequence[str], history: History, seed: int, stopping: threading.Event, over: threading.Event
+        self, service: Supervisor, history: History, seed: int, stopping: threading.Event, over: threading.Event
     ) -> None:
-        self._urls = urls
+        self._urls = service.urls
         self._history = history
         self._choice = random.Random(seed)
         self._stopping = stopping
         self._over = over
-        self._http = httpx.Client(timeout=TIMEOUT_SECONDS)
+        self._http = httpx.Client(timeout=TIMEOUT_SECONDS, headers=service.headers)
 
     def run(self) -> None:
         """Submit until told to stop."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from functools import cache
+from itertools import zip_longest
 
 import psycopg
 
@@ -28,11 +29,9 @@ def find_different(database_url: str, job_ids: Sequence[str]) -> Iterator[Violat
                 [job_id],
             )
             expected = _run(GenerationSpec.from_json(spec))
-            for got, wanted in zip(rows.fetchall(), expected, strict=True):
+            for got, wanted in zip_longest(rows.fetchall(), expected, fillvalue=None):
                 if got != wanted:
-                    yield Violation(
-                        Rule.DIFFERENT, job_id, f"sample {wanted[0]}: {str(got)[:80]}, not {str(wanted)[:80]}"
-                    )
+                    yield Violation(Rule.DIFFERENT, job_id, f"{str(got)[:80]}, not {str(wanted)[:80]}")
 
 
 def _run(spec: GenerationSpec) -> list[tuple[object, ...]]:

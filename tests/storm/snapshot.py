@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import psycopg
 from psycopg.rows import class_row
+
+from service.domain import RepeatableRequest
+
+GROUP = "storm"
+"""Whose jobs a storm makes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,4 +82,4 @@ def read_snapshot(database_url: str) -> Snapshot:
 
 def digest_of(key: str) -> str:
     """What is stored of an idempotency key."""
-    return hashlib.sha256(key.encode()).hexdigest()
+    return RepeatableRequest.of(key, {}, GROUP).digest

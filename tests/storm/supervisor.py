@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx
 from processes import clean_environment
 from servers import HOST, PostgresServer, RedisServer, children_of, free_port, run_postgres, run_redis, wait_until
 
+from service.domain.keys import KeyRequest
+from service.jobs import create_key
+from service.security import load_secret
+from service.settings import Settings
 from service.store import Store
+from storm.snapshot import GROUP
 
 N_API = 2
 N_WORKERS = 3
@@ -93,6 +100,7 @@ class Supervisor:
         redis: its broker.
         database_url: its database.
         urls: where its APIs answer.
+        headers: what opens them: a key that reads and writes, of the group ``storm``.
         apis, workers, sweeper: its processes.
     """
 
@@ -100,6 +108,7 @@ class Supervisor:
     redis: RedisServer
     database_url: str
     urls: tuple[str, ...]
+    headers: Mapping[str, str]
     apis: tuple[Role, ...]
     workers: tuple[Role, ...]
     sweeper: Role
@@ -128,7 +137,7 @@ class Supervisor:
 
     def _is_up(self) -> bool:
         try:
-            answers = [httpx.get(f"{url}/jobs", timeout=5) for url in self.urls]
+            answers = [httpx.get(f"{url}/jobs", headers=self.headers, timeout=5) for url in self.urls]
         except httpx.TransportError:
             return False
         return all(answer.is_success for answer in answers) and all(worker.find_child() for worker in self.workers)
@@ -154,10 +163,7 @@ def run_service(folder: Path, **settings: object) -> Iterator[Supervisor]:
         postgres = stack.enter_context(run_postgres(is_durable=True))
         redis = stack.enter_context(run_redis())
         database_url = stack.enter_context(postgres.new_database())
-        store = Store(database_url)
-        store.migrate()
-        store.close()
-        given = {
+        given: dict[str, Any] = {
             "data_dir": folder,
             "database_url": database_url,
             "broker_url": redis.url,
@@ -168,6 +174,8 @@ def run_service(folder: Path, **settings: object) -> Iterator[Supervisor]:
             "reannounce_seconds": 1.0,
             # here workers are lost at random, again and again, and never because of what they run
             "max_lost_attempts": 1000,
+            "key_secret": secrets.token_hex(32),
+            "drain_seconds": 0,
             **settings,
         }
         environment = {f"RMATCH_{name.upper()}": str(value) for name, value in given.items()}
@@ -176,11 +184,15 @@ def run_service(folder: Path, **settings: object) -> Iterator[Supervisor]:
             return Role(command, environment, folder / f"{name}.log")
 
         ports = [free_port() for _ in range(N_API)]
+        with closing(Store(database_url)) as store:
+            store.migrate()
+            key, _ = create_key(store, load_secret(Settings(**given)), KeyRequest(name="storm", group=GROUP))
         supervisor = Supervisor(
             postgres=postgres,
             redis=redis,
             database_url=database_url,
             urls=tuple(f"http://{HOST}:{port}" for port in ports),
+            headers={"Authorization": f"Bearer {key.text}"},
             apis=tuple(make_role(f"api-{k}", "api", "--port", str(port)) for k, port in enumerate(ports)),
             workers=tuple(make_role(f"worker-{k}", "worker") for k in range(N_WORKERS)),
             sweeper=make_role("sweeper", "sweep"),
