@@ -58,6 +58,19 @@ class Settings(BaseSettings):
         default=15.0, gt=0, description="A chunk nobody took is announced again after this; the wait doubles each time."
     )
 
+    max_job_atom_steps: int = Field(
+        default=10_000_000_000, ge=1, description="Most work of a job: atoms times relaxation steps, over all samples."
+    )
+    max_queued_atom_steps_per_key: int = Field(
+        default=20_000_000_000,
+        ge=1,
+        description="Most work of a key that waits or runs, unless the key says otherwise.",
+    )
+    max_queued_jobs_per_key: int = Field(default=20_000, ge=1, description="Most jobs of a key that wait or run.")
+    max_queued_atom_steps: int = Field(
+        default=100_000_000_000, ge=1, description="Most work of all keys that waits or runs."
+    )
+    max_queued_jobs: int = Field(default=50_000, ge=1, description="Most jobs of all keys that wait or run.")
     idempotency_hours: float = Field(default=48.0, ge=24, description="How long idempotency keys are remembered.")
 
     sandbox_seconds: float = Field(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection, event
 
 from rm_engine.spec import GenerationSpec
-from service.domain import PUBLIC_GROUP, Claim, GeneratedRecord, JobState, Match
+from service.domain import ANONYMOUS, PUBLIC_GROUP, Claim, GeneratedRecord, JobState, Match, Principal
 from service.jobs import (
     ChunkLimits,
     claim_chunk,
@@ -39,6 +41,24 @@ def store(database_url: str) -> Iterator[Store]:
     store.migrate()
     yield store
     store.close()
+
+
+@contextmanager
+def explaining(connection: Connection) -> Iterator[list[str]]:
+    """The plan of every query that is made meanwhile."""
+    plans: list[str] = []
+    how = "EXPLAIN QUERY PLAN" if connection.dialect.name == "sqlite" else "EXPLAIN"
+
+    def explain(_connection, cursor, statement, parameters, _context, _many) -> None:
+        with closing(cursor.connection.cursor()) as other:
+            other.execute(f"{how} {statement}", parameters)
+            plans.append("\n".join(str(line[-1]) for line in other.fetchall()))
+
+    event.listen(connection, "before_cursor_execute", explain)
+    try:
+        yield plans
+    finally:
+        event.remove(connection, "before_cursor_execute", explain)
 
 
 FINGERPRINT = "0123456789ab"
@@ -93,10 +113,11 @@ def run_job(
     matches: dict[int, list[Match]] | None = None,
     limits: ChunkLimits = DEFAULT_LIMITS,
     duplicates: dict[int, int] | None = None,
+    principal: Principal = ANONYMOUS,
     **fields: Any,
 ) -> str:
     """Submit a job and record what a worker would: these energies, and the hull as the lowest of each system."""
-    job_id = submit_job(store, spec, limits)
+    job_id = submit_job(store, spec, limits, principal=principal)
     while chunk_ids := list_due_chunks(store, job_id=job_id):
         claim = claim_chunk(store, chunk_ids[0], "worker", 60.0)
         assert claim is not None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from service.domain.quotas import Backlog
+
 
 class ServiceError(Exception):
     """Root of every error the service raises on purpose."""
@@ -60,6 +62,36 @@ class ScopeMissingError(ServiceError):
 
 class BusyError(ServiceError):
     """Too much of this is going on already; what was asked can be tried again."""
+
+
+class NoRoomError(ServiceError):
+    """There is too much waiting to take one job more.
+
+    Attributes:
+        retry_after_seconds: when there will be room, as far as can be told.
+    """
+
+    def __init__(self, subject: str, backlog: Backlog, limit: Backlog, atom_steps: int, seconds: int) -> None:
+        self.retry_after_seconds = seconds
+        super().__init__(
+            f"{subject} {backlog} waiting or running and may have {limit}; this one has {atom_steps:,} atom-steps. "
+            f"Try again in {seconds:,} s, ask for less (n, formula_units, max_steps), or cancel jobs that you need no "
+            "more (DELETE /jobs/{id})."
+        )
+
+
+class QuotaExceededError(NoRoomError):
+    """Whoever asks has too much waiting."""
+
+    def __init__(self, backlog: Backlog, limit: Backlog, atom_steps: int, seconds: int) -> None:
+        super().__init__("You have", backlog, limit, atom_steps, seconds)
+
+
+class QueueFullError(NoRoomError):
+    """All together have too much waiting."""
+
+    def __init__(self, backlog: Backlog, limit: Backlog, atom_steps: int, seconds: int) -> None:
+        super().__init__("All users together have", backlog, limit, atom_steps, seconds)
 
 
 class SchemaError(ServiceError):

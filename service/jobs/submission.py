@@ -10,7 +10,9 @@ from service.domain.access import ANONYMOUS, Principal
 from service.domain.errors import JobFinishedError
 from service.domain.idempotency import RepeatableRequest
 from service.domain.ids import new_job_id
+from service.domain.quotas import Quotas
 from service.domain.states import TERMINAL_JOB_STATES, JobState
+from service.jobs.admission import admit
 from service.store import Store
 
 
@@ -37,6 +39,7 @@ def submit_job(
     request: RepeatableRequest | None = None,
     principal: Principal = ANONYMOUS,
     request_id: str = "",
+    quotas: Quotas | None = None,
 ) -> str:
     """Store a job with its chunks, ready to be claimed, unless the same request has given one before; return its id.
 
@@ -49,14 +52,18 @@ def submit_job(
         request: what tells that it was asked for before.
         principal: who asks; the job is of that group.
         request_id: of the HTTP request, for the logs.
+        quotas: how much may wait, whatever does unless given; not asked of a request that has given a job before.
 
     Raises:
         KeyReusedError: the request's key stands for another request.
+        InputError, QuotaExceededError, QueueFullError: see :func:`service.jobs.admission.admit`.
     """
     job_id = new_job_id()
     with store.transaction() as tx:
         if request is not None and (known := tx.idempotency.bind(request, job_id)) != job_id:
             return known
+        if quotas is not None:
+            admit(tx, spec, principal, quotas)
         tx.jobs.add(job_id, spec, principal, request_id)
         tx.chunks.add(job_id, split_samples(spec, limits), spec.n)
     return job_id

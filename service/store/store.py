@@ -14,6 +14,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import QueuePool
 
 from service.domain import StoreUnavailableError
+from service.store.backlogs import BacklogRepository
 from service.store.chunks import ChunkRepository
 from service.store.engine import MAX_CONNECTIONS, for_writing, make_engine
 from service.store.hulls import HullRepository
@@ -40,6 +41,11 @@ class Transaction:
     def jobs(self) -> JobRepository:
         """Jobs."""
         return JobRepository(self.connection)
+
+    @cached_property
+    def backlogs(self) -> BacklogRepository:
+        """What waits and runs."""
+        return BacklogRepository(self.connection)
 
     @cached_property
     def chunks(self) -> ChunkRepository:

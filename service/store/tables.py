@@ -52,6 +52,10 @@ IS_OPEN: Final = jobs.c.state.in_([literal_column(f"'{state.value}'") for state 
 Index("ix_jobs_open", *jobs.c["key_id", "atom_steps"], postgresql_where=IS_OPEN, sqlite_where=IS_OPEN)
 """What waits and runs, by who asked for it: read off, however long the queue."""
 
+IS_DONE: Final = jobs.c.state.in_([literal_column("'succeeded'"), literal_column("'failed'")])
+Index("ix_jobs_done", jobs.c.finished_at, postgresql_where=IS_DONE, sqlite_where=IS_DONE)
+"""What workers have come to the end of, last first: how fast they are."""
+
 chunks = Table(
     "chunks",
     metadata,

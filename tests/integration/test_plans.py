@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from databases import explaining
 from servers import PostgresServer
-from sqlalchemy import Connection, event
 
 from benchmarks.population import FINGERPRINT, HOT_SYSTEM, draw_campaigns, fill
 from service.domain import PUBLIC_GROUP
@@ -48,23 +48,6 @@ def filled(postgres_server: PostgresServer) -> Iterator[Store]:
         fill(url, draw_campaigns(20_000, 2_000))
         with closing(Store(url)) as store:
             yield store
-
-
-@contextmanager
-def explaining(connection: Connection, how: str = "EXPLAIN") -> Iterator[list[str]]:
-    """The plan of every query that is made meanwhile."""
-    plans: list[str] = []
-
-    def explain(_connection, cursor, statement, parameters, _context, _many) -> None:
-        with closing(cursor.connection.cursor()) as other:
-            other.execute(f"{how} {statement}", parameters)
-            plans.append("\n".join(str(line[-1]) for line in other.fetchall()))
-
-    event.listen(connection, "before_cursor_execute", explain)
-    try:
-        yield plans
-    finally:
-        event.remove(connection, "before_cursor_execute", explain)
 
 
 @pytest.mark.parametrize("order", StructureOrder)
@@ -111,10 +94,10 @@ def test_sqlite_reads_a_composition_or_a_system_and_no_whole_model(tmp_path: Pat
         store.migrate()
         for order in StructureOrder:
             query = StructureQuery(group=PUBLIC_GROUP, chemsys=HOT, model="mp20", matched=True, order=order)
-            with store.reading() as tx, explaining(tx.connection, "EXPLAIN QUERY PLAN") as plans:
+            with store.reading() as tx, explaining(tx.connection) as plans:
                 tx.structure_views.search(query)
             assert all("ix_structures_chemsys" in plan and "TEMP B-TREE" not in plan for plan in plans), plans
-        with store.transaction() as tx, explaining(tx.connection, "EXPLAIN QUERY PLAN") as plans:
+        with store.transaction() as tx, explaining(tx.connection) as plans:
             tx.hulls.system(PUBLIC_GROUP, HOT, "mp20", FINGERPRINT)
             tx.hulls.raise_distances({"LiS2": -1.0}, PUBLIC_GROUP, "mp20", FINGERPRINT, "job")
         assert "ix_structures_chemsys" in plans[0]

@@ -21,6 +21,7 @@ ID = sa.String(64).with_variant(sa.String(64, collation="C"), "postgresql")
 TIME = sa.DateTime(timezone=True)
 GROUPED = ("jobs", "structures", "references")
 OPEN_JOBS = sa.text("state IN ('queued', 'running')")
+DONE_JOBS = sa.text("state IN ('succeeded', 'failed')")
 
 _structures = sa.table(
     "structures",
@@ -60,6 +61,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_jobs_open", "jobs", ["key_id", "atom_steps"], postgresql_where=OPEN_JOBS, sqlite_where=OPEN_JOBS
     )
+    op.create_index("ix_jobs_done", "jobs", ["finished_at"], postgresql_where=DONE_JOBS, sqlite_where=DONE_JOBS)
     _replace_lists((), ("group_name",))
     _create_keys()
     _create_workers()
@@ -70,7 +72,7 @@ def downgrade() -> None:
     op.drop_table("workers")
     op.drop_table("api_keys")
     _replace_lists(("group_name",), ())
-    for name in ("ix_jobs_open", "ix_jobs_group_name_state_id", "ix_jobs_group_name_id"):
+    for name in ("ix_jobs_done", "ix_jobs_open", "ix_jobs_group_name_state_id", "ix_jobs_group_name_id"):
         op.drop_index(name, "jobs")
     op.create_index("ix_jobs_state_id", "jobs", ["state", "id"])
     op.drop_column("chunks", "cause")
