@@ -77,6 +77,11 @@ class JobFeeds:
         self._limiter = anyio.CapacityLimiter(_THREADS)
         self._feeds: dict[tuple[str, str], JobFeed] = {}
 
+    @property
+    def n_streams(self) -> int:
+        """How many watch now."""
+        return sum(feed.n_streams for feed in self._feeds.values())
+
     @contextmanager
     def join(self, job_id: str, group: str) -> Iterator[JobFeed]:
         """Watch a job while the context lasts.
@@ -84,7 +89,7 @@ class JobFeeds:
         Raises:
             BusyError: too many watch already.
         """
-        if sum(feed.n_streams for feed in self._feeds.values()) >= self._max_streams:
+        if self.n_streams >= self._max_streams:
             raise BusyError(f"{self._max_streams} streams of events are open already. Try again, or poll the job.")
         feed = self._feeds.setdefault((group, job_id), JobFeed(self._store, job_id, group, self._limiter))
         feed.n_streams += 1

@@ -21,6 +21,12 @@ URL = "http://localhost"
 
 
 @pytest.fixture
+def database_url(tmp_path: Path) -> str:
+    """One database: none of this is a matter of which."""
+    return f"sqlite:///{tmp_path / 'test.sqlite3'}"
+
+
+@pytest.fixture
 def with_worker(store: Store) -> WorkerReport:
     """A worker has just reported."""
     now = datetime.now(UTC)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,6 +23,12 @@ from service.store import Store
 
 URL = "http://localhost"
 JOB = {"composition": "Li2S", "model": "toy", "n": 1}
+
+
+@pytest.fixture
+def database_url(tmp_path: Path) -> str:
+    """One database: none of this is a matter of which."""
+    return f"sqlite:///{tmp_path / 'test.sqlite3'}"
 
 
 @pytest.fixture(autouse=True)
