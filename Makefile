@@ -10,7 +10,7 @@ PYTEST_ARGS ?=
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test lint test-slow bench performance bench-csp15 bench-csp-val bench-stay train-diamond train-mp20 lock clean
+.PHONY: help setup demo up test lint test-slow storm storm-long bench performance bench-csp15 bench-csp-val bench-stay train-diamond train-mp20 lock clean
 
 help:  ## Show what there is
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -42,6 +42,12 @@ test: lint  ## The gate: lint, then every test but the slow ones, with coverage
 
 test-slow: $(INSTALLED)  ## Campaigns of minutes: what the models find
 	$(BIN)/pytest -m slow --timeout=7200 $(PYTEST_ARGS)
+
+storm: $(INSTALLED)  ## Kill whatever can be killed, 27 times in 90 s, while clients work; SEED=1
+	PYTHONPATH=tests $(BIN)/python -m storm --faults 27 --seed $(or $(SEED),0)
+
+storm-long: $(INSTALLED)  ## The same for a quarter of an hour: 300 faults, FAULTS=1000 for more; figures into runs/storm.json
+	PYTHONPATH=tests $(BIN)/python -m storm --faults $(or $(FAULTS),300) --seed $(or $(SEED),0) --output runs/storm.json
 
 bench: $(INSTALLED)  ## Speed and size, each figure with its goal; NAMES="training cold" measures a part, DATA=folder trains on MP-20
 	$(BIN)/python -m benchmarks $(NAMES) $(if $(DATA),--data "$(DATA)")
