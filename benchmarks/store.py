@@ -47,8 +47,8 @@ def run(n_structures: int = 1_000_000, n_rounds: int = 3) -> Iterator[Row]:
     with run_postgres() as server, server.new_database() as url:
         filled = wall_seconds(lambda: fill(url, draw_campaigns(n_structures, n_hot)))
         hull = [f"/structures?limit=100&chemsys={_HOT}&hull=true&sort={sort}" for sort in _SORTS]
+        paths = [*_list_starts(), *_list_middles(url)]
         with _serve(url) as get:
-            paths = [*_list_starts(), *_list_middles(url)]
             rounds = [_time_pages(get, paths) for _ in range(n_rounds + 1)][1:]
             hulls = [[seconds for _ in range(5) for _, seconds in _time_pages(get, hull)] for _ in range(n_rounds)]
         times = {path: median(dict(found)[path] for found in rounds) for path, _ in rounds[0]}
@@ -120,7 +120,7 @@ def _serve(url: str) -> Iterator[Get]:
     """The API as a process of its own, and a connection to it that stays open."""
     port = free_port()
     command = [sys.executable, "-m", "rmatch", "api", "--port", str(port)]
-    environment = {**os.environ, "RMATCH_DATABASE_URL": url, "RMATCH_PREPARE_DATABASE": "false"}
+    environment = {**os.environ, "RMATCH_DATABASE_URL": url, "RMATCH_PREPARE_DATABASE": "false", "RMATCH_KEYS": "off"}
     with (
         subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process,
         closing(HTTPConnection(HOST, port, timeout=60)) as connection,
