@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import AsyncIterator
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, closing
 from importlib.metadata import version
 from typing import Any
 
@@ -24,6 +24,7 @@ from service.logs import configure_logging
 from service.security import check_exposure
 from service.seeding import seed_beside
 from service.settings import Settings
+from service.store import Store
 
 _DESCRIPTION = """
 Proposes crystal structures and molecules for a composition, by Response Matching: random structures, relaxed on the
@@ -99,6 +100,7 @@ async def _run(app: FastAPI) -> AsyncIterator[None]:
         stack.callback(services.store.close)
         stack.callback(services.queue.close)
         if services.settings.prepare_database:
-            services.store.migrate()
+            with closing(Store(services.settings.resolved_database_url)) as store:  # one that may take its time
+                store.migrate()
             stack.enter_context(seed_beside(services.settings.resolved_database_url))
         yield

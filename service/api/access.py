@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Final
 
 from fastapi import Depends, Request, Security
+from fastapi.concurrency import run_in_threadpool
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 
 from service.api.services import Use
@@ -22,10 +23,10 @@ _bearer: Final = HTTPBearer(
 _header: Final = APIKeyHeader(name="X-API-Key", scheme_name="keyHeader", auto_error=False, description="The same key.")
 
 
-def _require(scope: Scope) -> Callable[..., Principal]:
+def _require(scope: Scope) -> Callable[..., Awaitable[Principal]]:
     """The dependency that lets through whoever has the scope."""
 
-    def identify(
+    async def identify(
         request: Request,
         services: Use,
         bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
@@ -36,7 +37,7 @@ def _require(scope: Scope) -> Callable[..., Principal]:
         text = bearer.credentials if bearer else header
         if not text:
             raise KeyRequiredError
-        principal = authenticate(services.store, services.key_secret, text)
+        principal = await run_in_threadpool(authenticate, services.store, services.key_secret, text)
         request.state.principal = principal  # for the log
         if scope not in principal.scopes:
             raise ScopeMissingError(scope)

@@ -43,6 +43,7 @@ PROBLEMS: Final[Mapping[int, Mapping[str, str]]] = {
         "impossible_volume": "The range of volumes is empty.",
         "impossible_cell": "The cell vectors are too short, too long, almost in one plane or left-handed.",
         "impossible_separation": "Atoms cannot be so far apart in so small a volume.",
+        "too_much_work": "The job would be larger than the operator, or the quota of the key, allows.",
         "cell_required": "What was asked for needs a cell.",
         "conflicting_fields": "Two fields say different things.",
         "idempotency_key_reused": "The `Idempotency-Key` came with another request before.",

@@ -15,6 +15,7 @@ from service.api.paging import decode_cursor, next_path, page_size
 from service.api.requests import GenerateRequest
 from service.api.schemas import JobItem, JobPage
 from service.api.services import Services, Use
+from service.api.slots import Slot
 from service.domain import JobState, NotFoundError, Principal, RepeatableRequest
 from service.domain.ids import is_job_id
 from service.domain.quotas import Backlog, Quotas
@@ -68,6 +69,7 @@ def generate(
     services: Use,
     principal: Writer,
     request_id: RequestId,
+    _slot: Slot,
     idempotency_key: IdempotencyKey = None,
 ) -> JobItem:
     """Queue a job that generates structures.
@@ -118,7 +120,7 @@ def get_job(job_id: str, services: Use, principal: Reader) -> JobItem:
 
 
 @router.delete("/jobs/{job_id}", responses=may_answer(409))
-def delete_job(job_id: str, services: Use, principal: Writer) -> JobItem:
+def delete_job(job_id: str, services: Use, principal: Writer, _slot: Slot) -> JobItem:
     """Cancel a job that is not finished. What it has stored so far stays."""
     _check_form(job_id)
     cancel_job(services.store, job_id, principal.group)

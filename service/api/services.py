@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated
+from dataclasses import dataclass, field
+from typing import Annotated, Final
 
 from fastapi import Depends, Request
 
@@ -11,11 +11,15 @@ from service.api.collector import StoreCollector
 from service.api.feeds import JobFeeds
 from service.api.instruments import Instruments
 from service.api.probes import Probes
+from service.api.slots import Slots
 from service.queue import ChunkQueue
 from service.sandbox import Sandbox
 from service.security import are_keys_on, load_secret
 from service.settings import Settings
 from service.store import Store
+
+_STATEMENT_SECONDS: Final = 10.0
+"""Nothing that a request asks of the database may take longer."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,7 @@ class Services:
         probes: checks of database and broker.
         instruments: what is measured.
         feeds: jobs that are watched.
+        slots: places for requests that write.
     """
 
     settings: Settings
@@ -41,11 +46,12 @@ class Services:
     probes: Probes
     instruments: Instruments
     feeds: JobFeeds
+    slots: Slots = field(default_factory=Slots)
 
     @classmethod
     def of(cls, settings: Settings) -> Services:
         """The parts that these settings ask for."""
-        store, queue = Store(settings.resolved_database_url), ChunkQueue(settings)
+        store, queue = Store(settings.resolved_database_url, _STATEMENT_SECONDS), ChunkQueue(settings)
         probes = Probes.of(store, queue, settings.worker_heartbeat_seconds)
         instruments = Instruments(StoreCollector(store, probes, settings.worker_heartbeat_seconds))
         return cls(
@@ -60,7 +66,7 @@ class Services:
         )
 
 
-def _get_services(request: Request) -> Services:
+async def _get_services(request: Request) -> Services:  # async, or it would have a thread of its own
     services: Services = request.app.state.services
     return services
 

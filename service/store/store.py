@@ -16,7 +16,7 @@ from sqlalchemy.pool import QueuePool
 from service.domain import StoreUnavailableError
 from service.store.backlogs import BacklogRepository
 from service.store.chunks import ChunkRepository
-from service.store.engine import MAX_CONNECTIONS, for_writing, make_engine
+from service.store.engine import MAX_CONNECTIONS, for_reading, for_writing, make_engine
 from service.store.hulls import HullRepository
 from service.store.idempotency import IdempotencyRepository
 from service.store.job_views import JobViews
@@ -113,10 +113,15 @@ class PoolUse:
 
 
 class Store:
-    """A database; safe to share between threads, not between processes."""
+    """A database; safe to share between threads, not between processes.
 
-    def __init__(self, database_url: str) -> None:
-        self._engine = make_engine(database_url)
+    Args:
+        database_url: see :class:`service.settings.Settings`.
+        statement_seconds: see :func:`service.store.engine.make_engine`.
+    """
+
+    def __init__(self, database_url: str, statement_seconds: float | None = None) -> None:
+        self._engine = make_engine(database_url, statement_seconds)
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
@@ -130,12 +135,12 @@ class Store:
 
     @contextmanager
     def reading(self) -> Iterator[Transaction]:
-        """A transaction that only reads.
+        """Statements that only read; each sees what is committed when it begins.
 
         Raises:
             StoreUnavailableError: the database does not answer.
         """
-        with _begin(self._engine) as connection:
+        with _begin(for_reading(self._engine)) as connection:
             yield Transaction(connection)
 
     def migrate(self, revision: str | None = None) -> None:

@@ -20,7 +20,7 @@ from service.main import create_app
 from service.settings import Settings
 
 N_SLOW = 200
-POST_HEAD = b"POST /generate HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 500\r\n\r\n"
+POST_HEAD = b"POST /generate HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 500\r\n\r\n"
 
 
 class HastyConnection(LimitedConnection):
@@ -90,14 +90,14 @@ def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, uvico
         yield served
 
 
-@pytest.mark.parametrize("first", [b"", b"GET /mod", b"GET /models HTTP/1.1\r\nHost: x\r\nX-Slow: "])
+@pytest.mark.parametrize("first", [b"", b"GET /mod", b"GET /models HTTP/1.1\r\nHost: localhost\r\nX-Slow: "])
 def test_a_head_that_does_not_come_ends_the_connection(hasty: tuple[int, uvicorn.Server], first: bytes) -> None:
     with connect(hasty[0], first) as client:
         assert read_to_end(client) == b""
 
 
 def test_a_second_head_has_no_more_time_than_the_first(hasty: tuple[int, uvicorn.Server]) -> None:
-    with connect(hasty[0], b"GET /models HTTP/1.1\r\nHost: x\r\n\r\n") as client:
+    with connect(hasty[0], b"GET /models HTTP/1.1\r\nHost: localhost\r\n\r\n") as client:
         assert client.recv(15) == b"HTTP/1.1 200 OK"
         client.sendall(b"GET /mod")
         answer = read_to_end(client)
@@ -119,7 +119,7 @@ def test_a_body_that_does_not_come_is_refused(hasty: tuple[int, uvicorn.Server])
 
 def test_an_answer_that_nobody_reads_is_thrown_away(hasty: tuple[int, uvicorn.Server]) -> None:
     port, server = hasty
-    with connect(port, b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n") as client:
+    with connect(port, b"GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n") as client:
         assert client.recv(15) == b"HTTP/1.1 200 OK"
         wait_until(lambda: not server.server_state.connections, "the connection is dropped")
         assert len(read_to_end(client)) < 8_000_000
@@ -127,7 +127,7 @@ def test_an_answer_that_nobody_reads_is_thrown_away(hasty: tuple[int, uvicorn.Se
 
 def test_work_that_takes_a_while_is_waited_for(hasty: tuple[int, uvicorn.Server]) -> None:
     """The limits are on clients: none of them ends a connection while we are the ones who work."""
-    with connect(hasty[0], b"GET /late HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n") as client:
+    with connect(hasty[0], b"GET /late HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n") as client:
         assert read_to_end(client).endswith(b'"late"')
 
 
@@ -135,7 +135,7 @@ SLOW: dict[str, Callable[[int], bytes]] = {
     "silent": lambda _: b"",
     "half a head": lambda k: b"GET /jobs HTTP/1.1\r\nX-Number: %d" % k,
     "half a body": lambda _: POST_HEAD + b'{"composition": ',
-    "reads nothing": lambda _: b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n",
+    "reads nothing": lambda _: b"GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n",
 }
 
 
