@@ -8,11 +8,14 @@ import structlog
 from celery import Celery
 from kombu.exceptions import OperationalError
 
+from service.breaker import Breaker
 from service.settings import Settings
 
 TASK_NAME: Final = "worker.tasks.run_chunk"
 QUEUE_NAME: Final = "rmatch"
 _SEND_TIMEOUT_SECONDS: Final = 0.2
+_OUTAGE_PAUSE_SECONDS: Final = 1.0
+"""After the broker did not take two messages, none is sent for so long: no client waits, and the sweeper is there."""
 
 _log = structlog.get_logger(__name__)
 
@@ -42,14 +45,22 @@ class ChunkQueue:
     def __init__(self, settings: Settings) -> None:
         self._app = make_celery(settings, producer=True)
         self._queue_dir = settings.queue_dir if _is_folder(settings) else None
+        self._breaker = Breaker(_OUTAGE_PAUSE_SECONDS)
 
     def announce(self, chunk_id: str) -> bool:
-        """Send the message "run this chunk"; False, within 300 ms, when the broker does not take it."""
+        """Send the message "run this chunk"; False, within 300 ms, when the broker does not take it.
+
+        While it takes none, only one message in a second is tried, and only its sender waits.
+        """
+        if not self._breaker.admits():
+            return False
         try:
             self._app.send_task(TASK_NAME, args=[chunk_id], retry=False)
         except (OperationalError, OSError) as error:
+            self._breaker.fail()
             _log.warning("broker_unavailable", chunk=chunk_id, error=str(error)[:200])
             return False
+        self._breaker.succeed()
         return True
 
     def answers(self) -> bool:
