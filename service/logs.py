@@ -19,7 +19,7 @@ _SECRET: Final = re.compile(r"(rmatch_[0-9a-z]{12}_|://[^\s:/@]*:)(?:[^\s@/]+(?=
 """Keys of the API after their public part, and passwords in URLs."""
 
 _TRACEBACK: Final = "exception"
-_TALKATIVE: Final = ("kombu", "alembic", "asyncio")
+_TALKATIVE: Final = ("kombu", "alembic", "asyncio", "celery.app.trace", "celery.worker.strategy")
 """Libraries that tell at level INFO what nobody asked for."""
 
 

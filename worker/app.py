@@ -7,13 +7,15 @@ wake-up call and no more: leases in the database, not the broker, decide who run
 from __future__ import annotations
 
 import logging
+import os
 import signal
+import sys
 import warnings
 from typing import Any, Final
 
 from celery import Celery
 from celery.exceptions import SecurityWarning
-from celery.signals import setup_logging, worker_ready, worker_shutting_down
+from celery.signals import celeryd_after_setup, setup_logging, worker_ready, worker_shutting_down
 
 from service.logs import configure_logging
 from service.queue import make_celery
@@ -63,6 +65,7 @@ def run_worker(log_level: str = "INFO") -> None:
     """
     # Root is fine: the warning is about pickle, and only JSON is accepted.
     warnings.filterwarnings("ignore", category=SecurityWarning)
+    sys.__stdout__ = None  # type: ignore[misc]  # where Celery, past all logging, would say that it stops
     settings = Settings()
     shutdown = Shutdown(settings)
     worker_shutting_down.connect(lambda **_: shutdown.request(), weak=False)
@@ -83,6 +86,12 @@ def _consumer_options(settings: Settings) -> dict[str, Any]:
 def _configure_logging(loglevel: int, **_details: object) -> None:
     """In the parent and in its child: Celery, which would configure logging in its own way, leaves it to us."""
     configure_logging(Settings().log_format, loglevel or logging.INFO)
+
+
+@celeryd_after_setup.connect
+def _hush_billiard(**_details: object) -> None:
+    """Celery tells the pool to let its children log in a way of its own until they are set up, and so the pool does."""
+    os.environ.pop("_MP_FORK_LOGLEVEL_", None)
 
 
 app = make_worker_app(Settings())
