@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 import swagger_ui_bundle
-from fastapi import APIRouter
+from fastapi import APIRouter, HTTPException
 from fastapi.responses import FileResponse, HTMLResponse, Response
 
 router = APIRouter(prefix="/docs", include_in_schema=False)
 
-_FILES: Final = Path(swagger_ui_bundle.swagger_ui_path)
+_FOLDER: Final = Path(swagger_ui_bundle.swagger_ui_path)
+_FILES: Final = {
+    "swagger-ui.css": "text/css",
+    "swagger-ui-bundle.js": "text/javascript",
+    "favicon-32x32.png": "image/png",
+}
 _POLICY: Final = (
-    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
-    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 _A_DAY: Final = {"Cache-Control": "public, max-age=86400"}
 
@@ -59,6 +64,8 @@ def get_start() -> Response:
 
 
 @router.get("/{name}")
-def get_file(name: Literal["swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png"]) -> FileResponse:
+def get_file(name: str) -> FileResponse:
     """A file of the page."""
-    return FileResponse(_FILES / name, headers=_A_DAY)
+    if name not in _FILES:
+        raise HTTPException(404, f"There is no file {name[:80]!r}.")
+    return FileResponse(_FOLDER / name, media_type=_FILES[name], headers=_A_DAY)

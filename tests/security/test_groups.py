@@ -99,11 +99,11 @@ def test_no_file_of_another_group_is_exported(
     assert statuses == {"a": 200, "b": 404, "public": 404}
 
 
-FILTERS = """
-    limit=1 hull=true hull=false matched=true unique=true composition=LiS2 chemsys=Li-S elements=Li converged=true
-    energy_above_hull_max=100 sort=energy&limit=1 sort=-energy_above_hull hull=true&chemsys=Li-S&sort=energy
-    start=random model_fingerprint=0123456789ab
-""".split()
+FILTERS = [
+    "limit=1", "hull=true", "hull=false", "matched=true", "unique=true", "composition=LiS2", "chemsys=Li-S",
+    "elements=Li", "converged=true", "energy_above_hull_max=100", "sort=energy&limit=1", "sort=-energy_above_hull",
+    "hull=true&chemsys=Li-S&sort=energy", "start=random", "model_fingerprint=0123456789ab",
+]  # fmt: skip
 LISTS = (
     *("/jobs", "/jobs?state=succeeded", "/jobs?state=queued", "/jobs?limit=1"),
     *("/references", "/references?composition=LiS2", "/references?limit=1"),
