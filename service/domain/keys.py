@@ -12,6 +12,7 @@ from service.domain.errors import InvalidKeyError, ServiceError
 
 _GROUP: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _MAX_NAME: Final = 100
+_MAX_LIFETIME: Final = timedelta(days=36_500)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,8 +44,8 @@ class KeyRequest:
             raise ServiceError(f"{self.group[:80]!r} is no group: give up to 64 letters, digits, '.', '_' and '-'.")
         if not self.scopes:
             raise ServiceError(f"A key needs a scope: {', '.join(Scope)}.")
-        if self.lifetime is not None and self.lifetime <= timedelta():
-            raise ServiceError("A key must hold for some time.")
+        if self.lifetime is not None and not timedelta() < self.lifetime <= _MAX_LIFETIME:
+            raise ServiceError(f"A key must hold for some time, and {_MAX_LIFETIME.days} days at most, or for ever.")
         if self.max_queued_atom_steps is not None and self.max_queued_atom_steps < 0:
             raise ServiceError(f"A quota is no less than 0 atom-steps, not {self.max_queued_atom_steps}.")
 
