@@ -23,8 +23,8 @@ def created_roles(server: PostgresServer) -> Iterator[None]:
         "PGPORT": str(server.port),
         "POSTGRES_USER": "rmatch",
         "POSTGRES_DB": "postgres",
-        "RMATCH_API_PASSWORD": "it's one",
-        "RMATCH_WORKER_PASSWORD": "another",
+        "POSTGRES_API_PASSWORD": "it's one",
+        "POSTGRES_WORKER_PASSWORD": "another",
     }
     for _ in range(2):
         subprocess.run(["sh", SCRIPT], env=environment, check=True, timeout=60)

@@ -36,9 +36,9 @@ class Composition:
     def __init__(self, postgres_url: str, redis_url: str) -> None:
         self.port = str(free_port())
         self._replacements = {
-            "postgresql://rmatch:rmatch@db:5432/rmatch": postgres_url,
-            "postgresql://rmatch_api:rmatch-api@db:5432/rmatch": as_role(postgres_url, "rmatch_api"),
-            "postgresql://rmatch_worker:rmatch-worker@db:5432/rmatch": as_role(postgres_url, "rmatch_worker"),
+            f"postgresql://rmatch:{SECRET}@db:5432/rmatch": postgres_url,
+            f"postgresql://rmatch_api:{SECRET}@db:5432/rmatch": as_role(postgres_url, "rmatch_api"),
+            f"postgresql://rmatch_worker:{SECRET}@db:5432/rmatch": as_role(postgres_url, "rmatch_worker"),
             "redis://queue:6379/0": redis_url,
         }
 
