@@ -112,6 +112,12 @@ def _tables(campaigns: Sequence[Campaign]) -> Iterator[tuple[str, Sequence[str],
     jobs = (f"{_job_id(k)}\tsucceeded\t{{}}\t{c.n_structures}\t{now}\n" for k, c in enumerate(campaigns))
     yield "jobs", ("id", "state", "spec", "n", "created_at"), iter(["".join(jobs)])
     systems = {parse_formula(campaign.formula).chemsys for campaign in campaigns}
+    formulas = {parse_formula(campaign.formula).reduced for campaign in campaigns}
+    known_formulas = (
+        f"{f.reduced}\t{f.chemsys}\t{len(f.elements)}\t{f.anonymous}\n" for f in map(parse_formula, sorted(formulas))
+    )
+    described = ("reduced_formula", "chemsys", "n_elements", "anonymous_formula")
+    yield "compositions", described, iter(["".join(known_formulas)])
     elements = (f"{name}\t{symbol}\n" for name in sorted(systems) for symbol in name.split("-"))
     yield "chemical_system_elements", ("chemsys", "symbol"), iter(["".join(elements)])
     known = (
@@ -130,7 +136,8 @@ class StructureLines:
 
     columns = (
         "id", "job_id", "sample", "model", "model_fingerprint", "start", "formula", "reduced_formula", "chemsys",
-        "n_atoms", "is_crystal", "pseudo_energy_per_atom", "formation_energy_per_atom", "ranking_energy",
+        "n_atoms", "is_crystal", "n_periodic", "volume_per_atom", "pseudo_energy_per_atom", "formation_energy_per_atom",
+        "ranking_energy",
         "energy_above_hull", "converged", "n_steps", "space_group_number", "space_group_symbol", "representative_id",
         "smiles", "passes_checks", "molecule", "created_at", "is_matched", "is_unique",
     )  # fmt: skip
@@ -159,7 +166,8 @@ class StructureLines:
         formula = parse_formula(campaign.formula)
         molecule = campaign.model == "qm7b"
         job_id = _job_id(k)
-        about = f"{formula}\t{formula.reduced}\t{formula.chemsys}\t{formula.n_atoms}\t{'f' if molecule else 't'}"
+        boundary = f"f\t0\t{_NULL}" if molecule else f"t\t3\t{15 + len(formula.elements)}"
+        about = f"{formula}\t{formula.reduced}\t{formula.chemsys}\t{formula.n_atoms}\t{boundary}"
         hull = None if molecule else self._hull[campaign.model, formula.reduced]
         lowest = campaign.energy
         for sample, (height, draw) in enumerate(zip(heights.tolist(), draws.tolist(), strict=True)):

@@ -22,13 +22,10 @@ from service.domain.views import StructureView
 
 router = APIRouter(tags=["jobs"])
 
-MAX_STREAM_SECONDS: Final = 900.0
-"""Then the client is to come back with its key, which may have been revoked, perhaps to another process."""
-
 _PAGE: Final = 64
 _RETRY_MILLISECONDS: Final = 1000
 _LASTING: Final = {
-    "id", "sample", "formula", "n_atoms", "model", "pseudo_energy_per_atom", "formation_energy_per_atom", "energy_kind",
+    "id", "sample", "formula", "n_atoms", "volume_per_atom", "model", "pseudo_energy_per_atom", "formation_energy_per_atom", "energy_kind",
     "converged", "space_group", "molecule", "start", "start_origin", "matches", "links",
 }  # fmt: skip
 """What is known of a structure when it is recorded, and never changes."""
@@ -52,7 +49,7 @@ async def _join_feed(job_id: str, request: Request, services: Use, principal: Re
 
 @router.get("/jobs/{job_id}/events", response_class=EventSourceResponse)
 async def follow_job(
-    feed: Annotated[JobFeed, Depends(_join_feed)], request: Request, last_event_id: LastEventId = 0
+    feed: Annotated[JobFeed, Depends(_join_feed)], request: Request, services: Use, last_event_id: LastEventId = 0
 ) -> AsyncIterator[ServerSentEvent]:
     """Follow a job until it is over: server-sent events, with a comment now and then where nothing happens.
 
@@ -60,11 +57,11 @@ async def follow_job(
     - `job`: the job has changed (state, counts, progress); as `GET /jobs/{job_id}` answers, at most twice a second.
     - `end`: the job is over, and all its structures were sent; its data is the state.
 
-    A stream that ends before, after a quarter of an hour at the latest, is taken up with the last `id` received in
+    A stream that ends before, after a quarter of an hour by default, is taken up with the last `id` received in
     `Last-Event-ID`, as `EventSource` does by itself: no structure is then missed, and none comes twice.
     """
     draining: threading.Event = request.app.state.draining
-    ends_at = time.monotonic() + MAX_STREAM_SECONDS
+    ends_at = time.monotonic() + services.settings.event_stream_seconds
     n_sent, shown = last_event_id, None
     while not draining.is_set() and time.monotonic() < ends_at:
         try:

@@ -66,6 +66,7 @@ class StructureItem(BaseModel):
     reduced_formula: str
     chemsys: str
     n_atoms: int
+    volume_per_atom: float | None = Field(description="Å³; null for what is no crystal.")
     model: str
     model_fingerprint: str | None = Field(
         description="Short hash of the model: another one, where it was trained again under the same name."

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from rm_engine.spec import GenerationSpec
+from rm_engine.spec.generation import determinant
 from service.domain.molecules import MoleculeRecord
 from service.domain.states import ChunkKind
 
@@ -100,6 +101,12 @@ class GeneratedRecord:
     space_group_symbol: str | None = None
     matches: tuple[Match, ...] = ()
     molecule: MoleculeRecord | None = None
+
+    @property
+    def volume_per_atom(self) -> float | None:
+        """Å³; None for what is no crystal."""
+        is_crystal = all(self.atoms["periodic"])
+        return abs(determinant(self.atoms["cell"])) / len(self.atoms["numbers"]) if is_crystal else None
 
     @property
     def ranking_energy(self) -> float:

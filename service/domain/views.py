@@ -113,6 +113,8 @@ class StructureView:
     reduced_formula: str
     chemsys: str
     n_atoms: int
+    n_periodic: int | None
+    volume_per_atom: float | None
     pseudo_energy_per_atom: float
     formation_energy_per_atom: float | None
     ranking_energy: float

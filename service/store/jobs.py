@@ -11,7 +11,7 @@ from rm_engine.spec import GenerationSpec
 from service.domain import JobState, NotFoundError, Principal
 from service.domain.states import JOB_TRANSITIONS, states_before
 from service.store.engine import read_clock
-from service.store.tables import chemical_system_elements, chunks, jobs
+from service.store.tables import chemical_system_elements, chunks, compositions, jobs
 from service.store.upsert import insert_or_ignore
 
 
@@ -48,6 +48,13 @@ class JobRepository:
         }
         self.connection.execute(jobs.insert().values(values))
         formula = spec.formula
+        composition = {
+            "reduced_formula": formula.reduced,
+            "chemsys": formula.chemsys,
+            "n_elements": len(formula.elements),
+            "anonymous_formula": formula.anonymous,
+        }
+        insert_or_ignore(self.connection, compositions, [composition])
         insert_or_ignore(
             self.connection,
             chemical_system_elements,

@@ -102,6 +102,8 @@ def _row(claim: Claim, record: GeneratedRecord, now: datetime) -> dict[str, Any]
         "chemsys": formula.chemsys,
         "n_atoms": formula.n_atoms,
         "is_crystal": claim.spec.is_crystal,
+        "n_periodic": sum(record.atoms["periodic"]),
+        "volume_per_atom": record.volume_per_atom,
         "pseudo_energy_per_atom": record.pseudo_energy_per_atom,
         "formation_energy_per_atom": record.formation_energy_per_atom,
         "ranking_energy": record.ranking_energy,

@@ -15,6 +15,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    SmallInteger,
     String,
     Table,
     Text,
@@ -96,6 +97,8 @@ structures = Table(
     required("chemsys", Text),
     required("n_atoms", Integer),
     required("is_crystal", Boolean),
+    Column("n_periodic", SmallInteger),  # cell vectors; null where a worker of the version before recorded it
+    Column("volume_per_atom", Double),  # Å³; null for what is no crystal
     required("pseudo_energy_per_atom", Double),
     Column("formation_energy_per_atom", Double),  # eV/atom; null where the model estimates none
     required("ranking_energy", Double),  # the formation energy, else the pseudo energy: orders and hulls are of this
@@ -166,6 +169,17 @@ chemical_system_elements = Table(
     Column("symbol", String(2), primary_key=True),
     Index(None, "symbol", "chemsys"),
 )
+
+compositions = Table(
+    "compositions",
+    metadata,
+    Column("reduced_formula", Text, primary_key=True),
+    required("chemsys", Text),
+    required("n_elements", SmallInteger),
+    required("anonymous_formula", Text),
+    Index(None, "anonymous_formula"),
+)
+"""What was ever asked for, with what follows from a formula and is searched by."""
 
 idempotency_keys = Table(
     "idempotency_keys",
