@@ -41,8 +41,14 @@ class Settings(BaseSettings):
     drain_seconds: float = Field(
         default=5.0, ge=0, description="An API that is to stop is not ready any more, but answers, for so long."
     )
+    database_seconds: float = Field(
+        default=5.0, gt=0, description="Nothing that a request asks of the database may take longer."
+    )
     default_page_size: int = Field(default=50, ge=1)
     max_page_size: int = Field(default=1000, ge=1)
+    event_stream_seconds: float = Field(
+        default=900.0, gt=0, description="Longest answer of events; then the client is to come back, with its key."
+    )
     max_event_streams: int = Field(
         default=200, ge=1, description="Most streams of events that one API process keeps open."
     )

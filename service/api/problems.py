@@ -180,9 +180,17 @@ _HTTP_CODES: Final = {
 }
 
 
-def _handle_http(_request: Request, error: HTTPException) -> Response:
+def _handle_http(request: Request, error: HTTPException) -> Response:
     code = _HTTP_CODES.get(error.status_code, f"http_{error.status_code}")
-    return problem_response(error.status_code, code, error.detail, headers=error.headers)
+    headers = _allow(request) if error.status_code == 405 else None
+    return problem_response(error.status_code, code, error.detail, headers=headers or error.headers)
+
+
+def _allow(request: Request) -> dict[str, str] | None:
+    """The methods of a documented path. Each has a route of its own, of which Starlette names the first one's only."""
+    route = request.scope.get("route")
+    methods = request.app.openapi()["paths"].get(getattr(route, "path", ""))
+    return methods and {"Allow": ", ".join(sorted(methods)).upper()}
 
 
 def _handle_unexpected(request: Request, error: Exception) -> Response:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
 
@@ -11,6 +11,9 @@ from rm_engine.files import Format
 from rm_engine.spec import GenerationSpec, StartMix
 from rm_engine.spec.generation import CRYSTAL, MOLECULE
 from rm_engine.spec.limits import MAX_ATOMS, MAX_SAMPLES, MAX_SEED, MAX_STEPS
+
+PRINTABLE: Final = r"^[^\x00-\x1f\x7f-\x9f]*$"
+"""Text without control characters."""
 
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Vector = tuple[Number, Number, Number]
@@ -116,7 +119,13 @@ class ReferenceUpload(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: str = Field(min_length=1, max_length=200, pattern=r"^\P{Cc}*$", examples=["antifluorite"])
-    source: str = Field("", max_length=1000, pattern=r"^\P{Cc}*$", description="Where they come from, e.g. a citation.")
+    name: str = Field(
+        min_length=1,
+        max_length=200,
+        pattern=PRINTABLE,
+        description="What people call it; a number is added where the file holds several.",
+        examples=["antifluorite"],
+    )
+    source: str = Field("", max_length=1000, pattern=PRINTABLE, description="Where they come from, e.g. a citation.")
     format: Format
     content: StrictStr = Field(min_length=1, description="Text of the file.")

@@ -16,6 +16,7 @@ from service.api.contract import may_answer
 from service.api.exports import respond_with_file
 from service.api.negotiation import CRYSTAL_FORMATS, MEDIA_TYPES, MOLECULE_FORMATS, StructureFormat, choose_format
 from service.api.paging import decode_cursor, next_path, page_size, refuse_cursor
+from service.api.requests import PRINTABLE
 from service.api.schemas import StructureDetail, StructureItem, StructurePage
 from service.api.services import Use
 from service.domain import NotFoundError
@@ -41,7 +42,7 @@ class StructureFilters(BaseModel):
     chemsys: str | None = Field(None, description="Exactly these elements.", examples=["Li-S"])
     elements: str | None = Field(None, description="At least these elements.", examples=["Li,S"])
     job: str | None = Field(None, pattern=f"^{JOB_ID_PATTERN}$")
-    model: str | None = Field(None, pattern=r"^\P{Cc}{1,100}$")
+    model: str | None = Field(None, min_length=1, max_length=100, pattern=PRINTABLE)
     converged: bool | None = None
     unique: bool | None = Field(None, description="First of its kind in its job, or a duplicate.")
     matched: bool | None = Field(None, description="The same as a known structure, or not.")
@@ -51,7 +52,9 @@ class StructureFilters(BaseModel):
     start: StartKind | None = Field(None, description="Kind of start that it was relaxed from.")
     smiles: str | None = Field(
         None,
-        pattern=r"^\P{Cc}{1,500}$",
+        min_length=1,
+        max_length=500,
+        pattern=PRINTABLE,
         description="Exactly this canonical SMILES, as `molecule.smiles` gives it (percent-encoded: `#` ends a URL).",
         examples=["CCO"],
     )

@@ -272,10 +272,8 @@ def test_a_quiet_stream_says_that_it_lives(server: Server, store: Store, monkeyp
 
 
 @on_sqlite
-def test_a_stream_ends_after_a_while_so_that_the_key_is_looked_at_again(
-    server: Server, store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("service.api.events.MAX_STREAM_SECONDS", 0.1)
+def test_a_stream_ends_after_a_while_so_that_the_key_is_looked_at_again(settings: Settings, store: Store) -> None:
+    server = Server(settings.model_copy(update={"event_stream_seconds": 0.1}))
     job_id = submit_job(store, lis2(2), LIMITS)
     with server.running() as client:
         assert [entry.name for entry in follow(client, job_id)] == ["job"]
