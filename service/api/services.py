@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, Final
+from typing import Annotated
 
 from fastapi import Depends, Request
 
@@ -17,9 +17,6 @@ from service.sandbox import Sandbox
 from service.security import are_keys_on, load_secret
 from service.settings import Settings
 from service.store import Store
-
-_STATEMENT_SECONDS: Final = 10.0
-"""Nothing that a request asks of the database may take longer."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +48,7 @@ class Services:
     @classmethod
     def of(cls, settings: Settings) -> Services:
         """The parts that these settings ask for."""
-        store, queue = Store(settings.resolved_database_url, _STATEMENT_SECONDS), ChunkQueue(settings)
+        store, queue = Store(settings.resolved_database_url, settings.database_seconds), ChunkQueue(settings)
         probes = Probes.of(store, queue, settings.worker_heartbeat_seconds)
         instruments = Instruments(StoreCollector(store, probes, settings.worker_heartbeat_seconds))
         return cls(

@@ -18,6 +18,7 @@ from service.domain.errors import (
     JobFinishedError,
     KeyReusedError,
     NotFoundError,
+    SchemaError,
     ServiceError,
     StoreUnavailableError,
 )
@@ -51,6 +52,7 @@ __all__ = [
     "Progress",
     "Reference",
     "RepeatableRequest",
+    "SchemaError",
     "Scope",
     "ServiceError",
     "StoreUnavailableError",

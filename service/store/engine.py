@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from datetime import UTC, datetime
 from functools import partial
+from math import ceil
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,24 +13,18 @@ import psycopg
 from sqlalchemy import Connection, Engine, create_engine, event, func, make_url, select
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from service.store.patience import KEEPALIVES, limit_waiting
+
 _POOL_SIZE = 20
 _OVERFLOW = 10
 MAX_CONNECTIONS: Final = _POOL_SIZE + _OVERFLOW
 """Of a process, at most."""
 
-_WAIT_SECONDS = 5
+_WAIT_SECONDS = 5.0
 _SQLITE_BUSY_SECONDS = 30.0
 _IDLE_SECONDS = 15
 """A session that has begun a transaction and says nothing for so long is ended: a process that was stopped in the
 middle of one would keep its locks from all others."""
-
-
-_COMMON_OPTIONS: Final[dict[str, Any]] = {
-    "pool_size": _POOL_SIZE,
-    "max_overflow": _OVERFLOW,
-    "pool_timeout": _WAIT_SECONDS,
-    "hide_parameters": True,  # errors are logged, and what clients sent is not
-}
 
 
 def make_engine(database_url: str, statement_seconds: float | None = None) -> Engine:
@@ -38,19 +33,27 @@ def make_engine(database_url: str, statement_seconds: float | None = None) -> En
     Args:
         database_url: see :class:`service.settings.Settings`.
         statement_seconds: how long a statement may take on PostgreSQL, waiting for locks included, or wait for the lock
-            on SQLite.
+            on SQLite; no longer takes a connection. A PostgreSQL that says nothing at all is given up a second later.
     """
     url = make_url(database_url)
+    wait_seconds = _WAIT_SECONDS if statement_seconds is None else min(_WAIT_SECONDS, statement_seconds)
+    options: dict[str, Any] = {
+        "pool_size": _POOL_SIZE,
+        "max_overflow": _OVERFLOW,
+        "pool_timeout": wait_seconds,
+        "hide_parameters": True,  # errors are logged, and what clients sent is not
+    }
     if url.get_backend_name() != "sqlite":
-        engine = create_engine(
-            url, **_COMMON_OPTIONS, pool_pre_ping=True, connect_args={"connect_timeout": _WAIT_SECONDS}
-        )
+        connect_args = {"connect_timeout": ceil(wait_seconds), **KEEPALIVES}
+        engine = create_engine(url, **options, pool_pre_ping=True, connect_args=connect_args)
+        if statement_seconds is not None:
+            limit_waiting(engine, statement_seconds + 1)
         event.listen(engine, "connect", partial(_configure_postgresql, statement_seconds or 0))
         return engine
     if url.database:
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
     # isolation_level None: the driver must not begin transactions of its own, see _begin
-    engine = create_engine(url, **_COMMON_OPTIONS, connect_args={"isolation_level": None})
+    engine = create_engine(url, **options, connect_args={"isolation_level": None})
     event.listen(engine, "connect", partial(_configure_sqlite, statement_seconds or _SQLITE_BUSY_SECONDS))
     event.listen(engine, "begin", _begin_sqlite)
     return engine

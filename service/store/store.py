@@ -9,10 +9,11 @@ from functools import cached_property
 from typing import cast
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import QueuePool
 
+from service.breaker import Breaker
 from service.domain import StoreUnavailableError
 from service.store.backlogs import BacklogRepository
 from service.store.chunks import ChunkRepository
@@ -122,6 +123,7 @@ class Store:
 
     def __init__(self, database_url: str, statement_seconds: float | None = None) -> None:
         self._engine = make_engine(database_url, statement_seconds)
+        self._breaker = Breaker()
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
@@ -130,7 +132,7 @@ class Store:
         Raises:
             StoreUnavailableError: the database does not answer, or is locked for too long.
         """
-        with _begin(for_writing(self._engine)) as connection:
+        with self._begin(for_writing(self._engine)) as connection:
             yield Transaction(connection)
 
     @contextmanager
@@ -140,7 +142,7 @@ class Store:
         Raises:
             StoreUnavailableError: the database does not answer.
         """
-        with _begin(for_reading(self._engine)) as connection:
+        with self._begin(for_reading(self._engine)) as connection:
             yield Transaction(connection)
 
     def migrate(self, revision: str | None = None) -> None:
@@ -149,12 +151,12 @@ class Store:
         Raises:
             SchemaError: there is no such revision, or the schema is newer than this version knows.
         """
-        with _begin(for_writing(self._engine)) as connection:
+        with self._begin(for_writing(self._engine)) as connection:
             migrate(connection, revision)
 
     def list_losses(self, revision: str | None = None) -> list[str]:
         """What :meth:`migrate` would lose, a sentence for each step down; the same errors."""
-        with _begin(self._engine) as connection:
+        with self._begin(self._engine) as connection:
             return list_losses(connection, revision)
 
     def is_migrated(self) -> bool:
@@ -163,7 +165,7 @@ class Store:
         Raises:
             StoreUnavailableError: the database does not answer.
         """
-        with _begin(self._engine) as connection:
+        with self._begin(self._engine) as connection:
             return is_served(connection)
 
     def pool_use(self) -> PoolUse:
@@ -175,11 +177,24 @@ class Store:
         """Close the connections."""
         self._engine.dispose()
 
+    @contextmanager
+    def _begin(self, engine: Engine) -> Iterator[Connection]:
+        if not self._breaker.admits():
+            raise StoreUnavailableError("The database did not answer just now.")
+        try:
+            with self._connect(engine) as connection, connection.begin():
+                yield connection
+        except (OperationalError, InterfaceError, PoolTimeoutError) as error:
+            if isinstance(error, DBAPIError) and error.connection_invalidated:
+                self._breaker.fail()
+            raise StoreUnavailableError(f"The database does not answer: {str(error)[:200]}") from error
 
-@contextmanager
-def _begin(engine: Engine) -> Iterator[Connection]:
-    try:
-        with engine.begin() as connection:
-            yield connection
-    except (OperationalError, InterfaceError, PoolTimeoutError) as error:
-        raise StoreUnavailableError(f"The database does not answer: {str(error)[:200]}") from error
+    def _connect(self, engine: Engine) -> Connection:
+        """A connection that was heard of just now."""
+        try:
+            connection = engine.connect()
+        except BaseException:
+            self._breaker.fail()
+            raise
+        self._breaker.succeed()
+        return connection
