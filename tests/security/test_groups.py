@@ -47,15 +47,15 @@ def fill(store: Store, group: str, energy: float) -> Own:
     return Own(job, submit_job(store, lis2(1), principal=member), reference.id)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def owned(store: Store) -> dict[str, Own]:
     """Two groups with the same compositions, of which one has the lower energies."""
     return {"a": fill(store, "a", -2.0), "b": fill(store, "b", -1.0)}
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def keys(store: Store) -> dict[str, str]:
-    return {group: make_key(store, group, Scope.READ, Scope.WRITE) for group in ("a", "b", "public")}
+    return {group: make_key(store, group, Scope.READ, Scope.WRITE) for group in ("a", "b", "c", "d", "public")}
 
 
 def pages(client: TestClient, path: str, headers: dict[str, str]) -> Iterator[str]:
@@ -96,7 +96,7 @@ def test_no_file_of_another_group_is_exported(
     statuses = {
         group: client.get(path, headers=bearer(key) | {"Accept": accept}).status_code for group, key in keys.items()
     }
-    assert statuses == {"a": 200, "b": 404, "public": 404}
+    assert statuses == {"a": 200, "b": 404, "c": 404, "d": 404, "public": 404}
 
 
 FILTERS = [
@@ -166,18 +166,19 @@ def test_an_upload_is_seen_by_its_group_and_a_public_one_by_all(client: TestClie
     def names(group: str) -> set[str]:
         return {item["name"] for item in client.get("/references", headers=bearer(keys[group])).json()["items"]}
 
-    ids = {upload("a", 3.0), upload("b", 3.0)}
+    ids = {upload("c", 3.0), upload("d", 3.0)}
     assert len(ids) == 2, "the same atoms, of which neither group learns that the other has them"
     shared = upload("public", 3.5)
-    assert {group: names(group) for group in keys} == {
-        "a": {"of a", "of public"},
-        "b": {"of b", "of public"},
+    assert {group: names(group) for group in ("c", "d", "public")} == {
+        "c": {"of c", "of public"},
+        "d": {"of d", "of public"},
         "public": {"of public"},
     }
-    assert upload("a", 3.5) == shared, "what everyone knows is not stored again"
+    assert upload("c", 3.5) == shared, "what everyone knows is not stored again"
 
 
-def test_two_keys_of_a_group_share_what_it_has(client: TestClient, owned: dict[str, Own], store: Store) -> None:
-    headers = bearer(make_key(store, "a"))
-    assert client.get(f"/jobs/{owned['a'].job}", headers=headers).status_code == 200
-    assert client.delete(f"/jobs/{owned['a'].waiting}", headers=headers).json()["state"] == "cancelled"
+def test_two_keys_of_a_group_share_what_it_has(client: TestClient, store: Store) -> None:
+    one, other = (bearer(make_key(store, "e")) for _ in range(2))
+    path = client.post("/generate", json=GENERATE, headers=one).headers["Location"]
+    assert client.get(path, headers=other).status_code == 200
+    assert client.delete(path, headers=other).json()["state"] == "cancelled"
