@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request
 from rm_engine.spec import parse_formula
 from service.api.access import Reader, Writer
 from service.api.paging import decode_cursor, next_path, page_size
-from service.api.requests import ReferenceUpload
+from service.api.requests import FORMULA_SCHEMA, ReferenceUpload
 from service.api.schemas import ReferencePage
 from service.api.services import Use
 from service.domain import Reference
@@ -42,7 +42,9 @@ def list_references(
     request: Request,
     services: Use,
     principal: Reader,
-    composition: Annotated[str | None, Query(description="Any formula; compared reduced.")] = None,
+    composition: Annotated[
+        str | None, Query(description="Any formula; compared reduced.", json_schema_extra=FORMULA_SCHEMA)
+    ] = None,
     limit: Annotated[int | None, Query(ge=1)] = None,
     cursor: str | None = None,
 ) -> ReferencePage:

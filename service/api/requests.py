@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 import secrets
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, StrictStr
 
 from rm_engine.files import Format
 from rm_engine.spec import GenerationSpec, StartMix
 from rm_engine.spec.generation import CRYSTAL, MOLECULE
-from rm_engine.spec.limits import MAX_ATOMS, MAX_SAMPLES, MAX_SEED, MAX_STEPS
+from rm_engine.spec.limits import MAX_ATOMS, MAX_FORMULA_LENGTH, MAX_SAMPLES, MAX_SEED, MAX_STEPS
 
 PRINTABLE: Final = r"^[^\x00-\x1f\x7f-\x9f]*$"
 """Text without control characters."""
 
+FORMULA_SCHEMA: Final[dict[str, Any]] = {"format": "formula", "maxLength": MAX_FORMULA_LENGTH}
+"""What a schema can say of a formula; the rest is for :func:`rm_engine.spec.parse_formula`."""
+
+
+def _take_whole(value: Any) -> Any:  # noqa: ANN401  whatever the client sent
+    """JSON has one kind of number: 30.0 is an integer as well."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Integer = Annotated[StrictInt, BeforeValidator(_take_whole)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Vector = tuple[Number, Number, Number]
 Share = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)]
-Units = Annotated[StrictInt, Field(ge=1, le=MAX_ATOMS)]
+Units = Annotated[Integer, Field(ge=1, le=MAX_ATOMS)]
 
 
 class PartlyPeriodic(BaseModel):
@@ -53,8 +63,10 @@ class GenerateRequest(BaseModel):
         },
     )
 
-    composition: StrictStr = Field(description="Formula, reduced or not.", examples=["LiS2"])
-    n: StrictInt = Field(30, ge=1, le=MAX_SAMPLES, description="Number of structures.")
+    composition: StrictStr = Field(
+        description="Formula, reduced or not.", examples=["LiS2"], json_schema_extra=FORMULA_SCHEMA
+    )
+    n: Integer = Field(30, ge=1, le=MAX_SAMPLES, description="Number of structures.")
     formula_units: Units | tuple[Units, Units] | None = Field(
         None,
         description="How many times the formula as written goes into a cell: a number, or [lowest, highest], which the "
@@ -76,11 +88,9 @@ class GenerateRequest(BaseModel):
     model: StrictStr | None = Field(
         None, description="Name of the model, see GET /models. By default one for crystals or one for molecules."
     )
-    seed: StrictInt | None = Field(
-        None, ge=0, le=MAX_SEED, description="Same seed, same structures; random if left out."
-    )
+    seed: Integer | None = Field(None, ge=0, le=MAX_SEED, description="Same seed, same structures; random if left out.")
     fmax: Number = Field(0.01, description="Converged when no force is larger, pseudo units.")
-    max_steps: StrictInt = Field(
+    max_steps: Integer = Field(
         2000, ge=1, le=MAX_STEPS, description="Most relaxation steps, after up to 100 at fixed volume."
     )
     match: StrictBool = Field(True, description="Compare the results with the known structures.")

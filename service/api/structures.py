@@ -16,7 +16,7 @@ from service.api.contract import may_answer
 from service.api.exports import respond_with_file
 from service.api.negotiation import CRYSTAL_FORMATS, MEDIA_TYPES, MOLECULE_FORMATS, StructureFormat, choose_format
 from service.api.paging import decode_cursor, next_path, page_size, refuse_cursor
-from service.api.requests import PRINTABLE
+from service.api.requests import FORMULA_SCHEMA, PRINTABLE
 from service.api.schemas import StructureDetail, StructureItem, StructurePage
 from service.api.services import Use
 from service.domain import NotFoundError
@@ -38,7 +38,9 @@ class StructureFilters(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    composition: str | None = Field(None, description="Any formula; compared reduced.", examples=["LiS2"])
+    composition: str | None = Field(
+        None, description="Any formula; compared reduced.", examples=["LiS2"], json_schema_extra=FORMULA_SCHEMA
+    )
     chemsys: str | None = Field(None, description="Exactly these elements.", examples=["Li-S"])
     elements: str | None = Field(None, description="At least these elements.", examples=["Li,S"])
     job: str | None = Field(None, pattern=f"^{JOB_ID_PATTERN}$")
