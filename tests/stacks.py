@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from servers import wait_until
+from sqlalchemy import text
 
 from rm_engine.spec import GenerationSpec
+from rm_engine.spec.limits import MAX_ATOMS
 from service.domain import PUBLIC_GROUP, ChunkState, JobState
 from service.domain.views import JobView, StructureQuery, StructureView
 from service.jobs import ChunkLimits, announce_due_chunks, submit_job
@@ -35,7 +38,7 @@ class Stack:
 
     def submit(self, spec: GenerationSpec, *, chunk_size: int) -> str:
         """Store and announce a job, as ``POST /generate`` does."""
-        job_id = submit_job(self.store, spec, ChunkLimits(max_samples=chunk_size))
+        job_id = submit_job(self.store, spec, ChunkLimits(max_samples=chunk_size, max_atoms=chunk_size * MAX_ATOMS))
         announce_due_chunks(self.store, self.queue.announce, self.settings.reannounce_seconds, job_id=job_id)
         return job_id
 
@@ -46,6 +49,11 @@ class Stack:
     def chunk_state(self, chunk_id: str) -> ChunkState | None:
         with self.store.reading() as tx:
             return tx.chunks.state(chunk_id)
+
+    def query(self, sql: str, **values: object) -> list[tuple[Any, ...]]:
+        """What the database answers, past all our code."""
+        with self.store.reading() as tx:
+            return [tuple(row) for row in tx.connection.execute(text(sql), values)]
 
     def structures(self, job_id: str) -> list[StructureView]:
         with self.store.reading() as tx:

@@ -8,12 +8,15 @@ from typing import Final
 from celery.exceptions import TimeLimitExceeded, WorkerLostError
 
 from rm_engine.errors import RMEngineError
-from worker.lease import ChunkTimeoutError
 
 _FOLDER: Final = re.compile(r"(?<![\w.:/])/(?:[^\s/'\":]+/)+")
 _END: Final = re.compile(r"signal (\d+)|exitcode (-?\d+)")
 _MAX_LENGTH: Final = 300
 _OUT_OF_MEMORY: Final = ("not enough memory", "can't allocate memory", "out of memory")
+
+
+class ChunkStoppedError(Exception):
+    """Root of the reasons to leave a chunk before its end; the message is for people."""
 
 
 def describe_error(error: Exception) -> str:
@@ -22,7 +25,7 @@ def describe_error(error: Exception) -> str:
     What follows is not for everybody: SQL and its values, the state of an allocator.
     """
     message = _FOLDER.sub("", str(error).partition("\n")[0])[:_MAX_LENGTH]
-    if isinstance(error, RMEngineError | ChunkTimeoutError):
+    if isinstance(error, RMEngineError | ChunkStoppedError):
         return message
     named = f"{type(error).__name__}: {message}" if message else type(error).__name__
     return f"out of memory ({named})" if _is_out_of_memory(error) else named

@@ -14,6 +14,7 @@ from service.domain import Claim, LeaseStatus, Progress, ServiceError
 from service.jobs import renew_lease
 from service.settings import Settings
 from service.store import Store
+from worker.causes import ChunkStoppedError
 from worker.shutdown import check_stop
 
 _PROGRESS_SECONDS: Final = 1.0
@@ -22,7 +23,7 @@ _PROGRESS_SECONDS: Final = 1.0
 _log = structlog.get_logger(__name__)
 
 
-class LeaseLostError(Exception):
+class LeaseLostError(ChunkStoppedError):
     """The chunk is no longer ours: another worker has it, or it is over. Nothing would be recorded."""
 
 
@@ -30,7 +31,7 @@ class JobCancelledError(LeaseLostError):
     """The chunk is no longer ours, because nobody wants its job any more."""
 
 
-class ChunkTimeoutError(Exception):
+class ChunkTimeoutError(ChunkStoppedError):
     """The chunk takes longer than any may."""
 
 

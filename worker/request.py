@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any
 
 import structlog
+from billiard.einfo import ExceptionWithTraceback
 from celery.exceptions import TimeLimitExceeded, WorkerLostError
 from celery.worker.request import Request
 
@@ -29,6 +30,8 @@ class ChunkRequest(Request):  # type: ignore[misc]  # celery has no types
         """Celery's, and where the child died or was killed for its time, the chunk is another's to try."""
         super().on_failure(exc_info, *args, **options)
         error = exc_info.exception
+        if isinstance(error, ExceptionWithTraceback):
+            error = error.exc
         if isinstance(error, WorkerLostError | TimeLimitExceeded) and self.worker_pid is not None:
             _survivor().free(self.args[0], self.worker_pid, error)
 

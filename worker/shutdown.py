@@ -16,18 +16,22 @@ import structlog
 from billiard.process import active_children
 
 from service.settings import Settings
+from worker.causes import ChunkStoppedError
 
 STOP_SIGNAL: Final = signal.SIGURG
 """What a worker sends its child to make it leave a chunk. Ignored unless listened to; and for the usual ones the pool
 installs handlers of its own."""
 
 _TICK_SECONDS: Final = 0.1
+_LAST_SECONDS: Final = 2
+"""For the pool to notice that its child is dead and free its chunk. Then it may wait for ever for a lock that the child
+held."""
 
 _log = structlog.get_logger(__name__)
 _stop_requested = threading.Event()
 
 
-class StopRequestedError(Exception):
+class StopRequestedError(ChunkStoppedError):
     """This worker was asked to stop; the chunk is to be given back."""
 
 
@@ -56,13 +60,10 @@ def check_stop() -> None:
 
 
 class Shutdown:
-    """Ends the children of this process: in their time, then at their next step, then by force.
-
-    Attributes:
-        settings: ``soft_shutdown_seconds`` for the chunk in work, then ``chunk_kill_seconds`` to give it back.
-    """
+    """Ends this worker: its child in its time, then at its next step, then both by force."""
 
     def __init__(self, settings: Settings) -> None:
+        """Prepare it; ``soft_shutdown_seconds`` are for the chunk in work, ``chunk_kill_seconds`` to give it back."""
         self._settings = settings
         self._thread = threading.Thread(target=self._end_children, name="shutdown", daemon=True)
         self._is_urgent = False
@@ -75,6 +76,7 @@ class Shutdown:
             self._is_urgent = True
 
     def _end_children(self) -> None:
+        _log.info("worker_stopping")
         soft_end = time.monotonic() + self._settings.soft_shutdown_seconds
         while not self._is_urgent and time.monotonic() < soft_end:
             time.sleep(_TICK_SECONDS)
@@ -82,8 +84,10 @@ class Shutdown:
         while time.monotonic() < hard_end:  # again and again: a child that is just starting does not listen yet
             _signal_children(STOP_SIGNAL)
             time.sleep(_TICK_SECONDS)
-        _log.warning("children_killed", after_seconds=self._settings.chunk_kill_seconds)
+        _log.warning("worker_killed", after_seconds=self._settings.chunk_kill_seconds)
         _signal_children(signal.SIGKILL)
+        time.sleep(_LAST_SECONDS)
+        os._exit(os.EX_SOFTWARE)
 
 
 def _signal_children(number: signal.Signals) -> None:

@@ -25,9 +25,14 @@ def sweep(store: Store, queue: ChunkQueue, settings: Settings) -> int:
     """Announce every chunk that is due, and forget old idempotency keys and workers; returns how many chunks the broker
     took.
 
+    Where the queue is empty, all that wait for a worker are due: the broker has lost its messages, or a worker has taken
+    one and could not reach the database.
+
     Raises:
         StoreUnavailableError: the database does not answer.
     """
+    if queue.is_empty() and (n_lost := forget_announcements(store)):
+        _log.warning("messages_lost", count=n_lost)
     n_announced = announce_due_chunks(store, queue.announce, settings.reannounce_seconds)
     if n_announced:
         _log.info("chunks_announced", count=n_announced)
