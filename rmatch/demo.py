@@ -35,7 +35,7 @@ def demo(
         raise CommandError(f"There is no folder {picture.absolute().parent}. Give another --picture.")
     # The database of a demonstration is nobody's data: it goes with the demonstration.
     with tempfile.TemporaryDirectory(prefix="rmatch-demo-", ignore_cleanup_errors=True) as folder:
-        settings = Settings(data_dir=Path(folder), database_url="", broker_url="", prepare_database=True)
+        settings = Settings(data_dir=Path(folder), database_url="", broker_url="", prepare_database=True, keys="off")
         log = Path(folder) / "service.log"
         with (
             run_service(settings, find_port(settings.host, 0), log=log) as service,

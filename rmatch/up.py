@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from rmatch.embedded import find_port, run_service
+from service.security import are_keys_on
 from service.settings import Settings
 
 _EXAMPLES = """
@@ -42,6 +43,10 @@ def up(
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     candidates = (settings.port, 0) if port is None else (port,)
     with run_service(settings, find_port(settings.host, *candidates), on_restart=report) as service:
+        if are_keys_on(settings):
+            console.print(
+                "Requests need a key, as `-H 'Authorization: Bearer KEY'`: `rmatch keys create NAME` makes one."
+            )
         console.print(
             _EXAMPLES.format(url=service.url, data_dir=settings.data_dir.absolute()), highlight=False, soft_wrap=True
         )
