@@ -87,7 +87,7 @@ def _add_gates(app: FastAPI, services: Services) -> None:
             allow_origins=origins,
             allow_methods=("GET", "POST", "DELETE"),
             allow_headers=("Authorization", "X-API-Key", "Content-Type", "Idempotency-Key", "Last-Event-ID"),
-            expose_headers=("Location", "Retry-After", "WWW-Authenticate"),
+            expose_headers=("Location", "Retry-After", "WWW-Authenticate", "X-Request-ID"),
         )
     if services.key_secret is None:
         app.add_middleware(LoopbackOnly, allowed_origins=origins)
