@@ -1,4 +1,4 @@
-"""Groups, keys, quotas, workers' reports, causes of failed attempts.
+"""Groups, keys, quotas, workers' reports, causes of failed attempts; volumes, and what follows from formulas.
 
 What is there already belongs to the public group. A worker of the version before writes into it: replace it before the
 first key is made.
@@ -6,7 +6,12 @@ first key is made.
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator
+from functools import reduce
+from math import gcd
+from string import ascii_uppercase
 from typing import Any
 
 import sqlalchemy as sa
@@ -20,6 +25,12 @@ depends_on = None
 ID = sa.String(64).with_variant(sa.String(64, collation="C"), "postgresql")
 TIME = sa.DateTime(timezone=True)
 GROUPED = ("jobs", "structures", "references")
+ROWS_AT_ONCE = 1000
+_measured = sa.table(
+    "structures",
+    *(sa.column(name) for name in ("id", "reduced_formula", "chemsys", "n_periodic", "volume_per_atom")),
+)
+_atoms = sa.table("structure_atoms", sa.column("structure_id"), sa.column("atoms", sa.JSON))
 OPEN_JOBS = sa.text("state IN ('queued', 'running')")
 DONE_JOBS = sa.text("state IN ('succeeded', 'failed')")
 
@@ -65,10 +76,14 @@ def upgrade() -> None:
     _replace_lists((), ("group_name",))
     _create_keys()
     _create_workers()
+    _add_volumes_and_compositions()
 
 
 def downgrade() -> None:
     """Everything becomes everyone's; keys, causes and workers' reports are gone."""
+    op.drop_table("compositions")
+    op.drop_column("structures", "volume_per_atom")
+    op.drop_column("structures", "n_periodic")
     op.drop_table("workers")
     op.drop_table("api_keys")
     _replace_lists(("group_name",), ())
@@ -126,3 +141,62 @@ def _create_workers() -> None:
         sa.PrimaryKeyConstraint("name", name="pk_workers"),
     )
     op.create_index("ix_workers_seen_at", "workers", ["seen_at"])
+
+
+def _add_volumes_and_compositions() -> None:
+    op.add_column("structures", sa.Column("n_periodic", sa.SmallInteger))
+    op.add_column("structures", sa.Column("volume_per_atom", sa.Double))
+    table = op.create_table(
+        "compositions",
+        sa.Column("reduced_formula", sa.Text, nullable=False),
+        sa.Column("chemsys", sa.Text, nullable=False),
+        sa.Column("n_elements", sa.SmallInteger, nullable=False),
+        sa.Column("anonymous_formula", sa.Text, nullable=False),
+        sa.PrimaryKeyConstraint("reduced_formula", name="pk_compositions"),
+    )
+    op.create_index("ix_compositions_anonymous_formula", "compositions", ["anonymous_formula"])
+    connection = op.get_bind()
+    found = connection.execute(sa.select(_measured.c.reduced_formula, _measured.c.chemsys).distinct()).all()
+    rows = [_describe(formula, chemsys) for formula, chemsys in found]
+    if rows:
+        op.bulk_insert(table, rows)
+    measure = sa.update(_measured).where(_measured.c.id == sa.bindparam("key"))
+    measure = measure.values(n_periodic=sa.bindparam("dimensions"), volume_per_atom=sa.bindparam("volume"))
+    for measured in _measure(connection):
+        connection.execute(measure, measured)
+
+
+def _measure(connection: sa.Connection) -> Iterator[list[dict[str, Any]]]:
+    """Periodicity and volume of every structure, some at a time, in the order of their ids."""
+    last = ""
+    query = sa.select(_atoms.c.structure_id, _atoms.c.atoms).order_by(_atoms.c.structure_id).limit(ROWS_AT_ONCE)
+    while rows := connection.execute(query.where(_atoms.c.structure_id > last)).all():
+        yield [{"key": key, **_dimensions(atoms)} for key, atoms in rows]
+        last = rows[-1][0]
+
+
+def _dimensions(atoms: str | dict[str, Any]) -> dict[str, Any]:
+    content = json.loads(atoms) if isinstance(atoms, str) else atoms
+    periodic = content.get("periodic", [])
+    is_crystal = len(periodic) == 3 and all(periodic)
+    return {"dimensions": sum(map(bool, periodic)), "volume": _volume_per_atom(content) if is_crystal else None}
+
+
+def _volume_per_atom(atoms: dict[str, Any]) -> float:
+    (a, b, c), n_atoms = atoms["cell"], len(atoms["numbers"])
+    volume = sum(a[i] * (b[(i + 1) % 3] * c[(i + 2) % 3] - b[(i + 2) % 3] * c[(i + 1) % 3]) for i in range(3))
+    return float(abs(volume) / n_atoms)
+
+
+def _describe(formula: str, chemsys: str) -> dict[str, Any]:
+    """A row of the table: reduced counts in ascending order on the letters A, B, ..., e.g. ``LiS2`` as ``AB2``."""
+    counts = sorted(int(count or 1) for count in re.findall(r"[A-Z][a-z]?(\d*)", formula))
+    divisor = reduce(gcd, counts)
+    letters = zip(ascii_uppercase, (count // divisor for count in counts), strict=False)
+    pattern = "".join(f"{letter}{count if count > 1 else ''}" for letter, count in letters)
+    return {
+        "reduced_formula": formula,
+        "chemsys": chemsys,
+        "n_elements": len(counts),
+        "anonymous_formula": pattern,
+    }
