@@ -12,7 +12,7 @@ RUN pip install -r requirements-api.lock
 FROM base AS api
 COPY . .
 RUN pip install --no-deps .
-USER rmatch
+USER 10001
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s \
   CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8000/healthz', timeout=2)"]
@@ -29,5 +29,5 @@ RUN grep -E '^(safetensors|scipy|spglib|moyopy|matplotlib|rdkit|posebusters)==' 
 RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
 COPY . .
 RUN pip install --no-deps .
-USER rmatch
+USER 10001
 CMD ["rmatch", "worker"]

@@ -25,8 +25,8 @@ class Settings(BaseSettings):
     )
     prepare_database: bool = Field(default=True, description="Migrate and seed the database when the API starts.")
 
-    host: str = "127.0.0.1"
-    port: int = Field(default=8000, ge=0, le=65535)
+    host: str = Field(default="127.0.0.1", description="Address that the API listens on.")
+    port: int = Field(default=8000, ge=0, le=65535, description="Port that the API listens on.")
     keys: Literal["auto", "on", "off"] = Field(
         default="auto", description="API keys; auto: off in embedded mode on loopback, on otherwise."
     )
@@ -44,8 +44,8 @@ class Settings(BaseSettings):
     database_seconds: float = Field(
         default=5.0, gt=0, description="Nothing that a request asks of the database may take longer."
     )
-    default_page_size: int = Field(default=50, ge=1)
-    max_page_size: int = Field(default=1000, ge=1)
+    default_page_size: int = Field(default=50, ge=1, description="Length of a page where none is asked for.")
+    max_page_size: int = Field(default=1000, ge=1, description="Longest page.")
     event_stream_seconds: float = Field(
         default=900.0, gt=0, description="Longest answer of events; then the client is to come back, with its key."
     )
@@ -99,13 +99,17 @@ class Settings(BaseSettings):
     )
     worker_nice: int = Field(default=5, ge=0, le=19, description="How far workers stand back for the API: nice(1).")
     worker_threads: int = Field(default=1, ge=1, description="CPU threads of a worker's relaxation.")
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        default="auto", description="What workers relax on; auto takes a GPU where there is one."
+    )
     memory_budget_bytes: int | None = Field(
         default=None,
         ge=1024**2,
         description="Memory for structures that relax together; most of a GPU's free memory where not set.",
     )
-    log_format: Literal["console", "json"] = "console"
+    log_format: Literal["console", "json"] = Field(
+        default="console", description="Logs for people, or a JSON object a line."
+    )
 
     @cached_property
     def resolved_database_url(self) -> str:

