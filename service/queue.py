@@ -72,6 +72,15 @@ class ChunkQueue:
             return False
         return self._queue_dir is None or self._queue_dir.is_dir()
 
+    def is_empty(self) -> bool:
+        """Whether no message waits for a worker; False where the broker does not say."""
+        with self._app.connection_for_write() as connection:
+            try:
+                count: int = connection.default_channel.queue_declare(QUEUE_NAME).message_count
+            except (*connection.connection_errors, *connection.channel_errors, OperationalError, OSError):
+                return False
+        return count == 0
+
     def close(self) -> None:
         """Close the connections."""
         self._app.close()

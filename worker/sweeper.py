@@ -9,7 +9,13 @@ from typing import Final
 import structlog
 
 from service.domain import StoreUnavailableError
-from service.jobs import announce_due_chunks, forget_old_keys, forget_old_workers, seconds_until_due
+from service.jobs import (
+    announce_due_chunks,
+    forget_announcements,
+    forget_old_keys,
+    forget_old_workers,
+    seconds_until_due,
+)
 from service.logs import configure_logging
 from service.queue import ChunkQueue
 from service.settings import Settings
@@ -25,8 +31,8 @@ def sweep(store: Store, queue: ChunkQueue, settings: Settings) -> int:
     """Announce every chunk that is due, and forget old idempotency keys and workers; returns how many chunks the broker
     took.
 
-    Where the queue is empty, all that wait for a worker are due: the broker has lost its messages, or a worker has taken
-    one and could not reach the database.
+    Where the queue is empty, all that wait for a worker are due: the broker has lost its messages, or a worker has
+    taken one and could not reach the database.
 
     Raises:
         StoreUnavailableError: the database does not answer.

@@ -1,6 +1,12 @@
 """The use cases: each function is one transaction on a :class:`service.store.Store`."""
 
-from service.jobs.announcement import announce_due_chunks, list_due_chunks, mark_announced, seconds_until_due
+from service.jobs.announcement import (
+    announce_due_chunks,
+    forget_announcements,
+    list_due_chunks,
+    mark_announced,
+    seconds_until_due,
+)
 from service.jobs.keys import authenticate, create_key, list_keys, revoke_key, rotate_key
 from service.jobs.lease import claim_chunk, fail_chunk, find_claim, lose_chunk, release_chunk, renew_lease
 from service.jobs.references import (
@@ -25,6 +31,7 @@ __all__ = [
     "create_key",
     "fail_chunk",
     "find_claim",
+    "forget_announcements",
     "forget_old_keys",
     "forget_old_workers",
     "list_due_chunks",

@@ -25,6 +25,12 @@ def mark_announced(store: Store, chunk_ids: Sequence[str], reannounce_seconds: f
         tx.chunks.mark_announced(chunk_ids, reannounce_seconds)
 
 
+def forget_announcements(store: Store) -> int:
+    """Let all queued chunks be due: the messages about them are lost. Returns how many there were."""
+    with store.transaction() as tx:
+        return tx.chunks.forget_announcements()
+
+
 def announce_due_chunks(
     store: Store,
     announce: Callable[[str], bool],

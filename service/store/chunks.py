@@ -166,6 +166,15 @@ class ChunkRepository:
             statement = update(chunks).where(chunks.c.id == bindparam("key"), is_due)
             self.connection.execute(statement.values(announcements=bindparam("times"), due_at=bindparam("due")), rows)
 
+    def forget_announcements(self) -> int:
+        """Every queued chunk is due now, however often it was announced; returns how many were not."""
+        now = read_clock(self.connection)
+        is_waiting = and_(chunks.c.state == ChunkState.QUEUED, chunks.c.due_at > now)
+        # in the order of ids, see cancel_open; those that somebody has locked are being taken
+        ids = select(chunks.c.id).where(is_waiting).order_by(chunks.c.id).with_for_update(skip_locked=True)
+        statement = update(chunks).where(chunks.c.id.in_(ids), is_waiting)
+        return self.connection.execute(statement.values(due_at=now, announcements=0)).rowcount
+
     def seconds_until_due(self) -> float | None:
         """When the next chunk needs a message, negative where it should have had one; None while none will."""
         due: datetime | None = self.connection.scalar(select(func.min(chunks.c.due_at)))
