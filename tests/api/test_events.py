@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import random
+import re
+import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -13,7 +16,7 @@ import pytest
 import uvicorn
 from databases import lis2, record, run_job
 from fastapi.testclient import TestClient
-from servers import HOST, free_port, wait_until
+from servers import HOST, wait_until
 from sqlalchemy import event
 from sse import Event, follow, parse_events
 
@@ -141,13 +144,14 @@ def test_another_group_sees_no_events(settings: Settings, store: Store, finished
 
 
 class Server(uvicorn.Server):
-    """The API in a thread."""
+    """The API in a thread, with little room for what its clients do not read."""
 
     def __init__(self, settings: Settings) -> None:
         self.app = create_app(settings)
-        self.url = f"http://{HOST}:{free_port()}"
-        port = int(self.url.rpartition(":")[2])
-        super().__init__(uvicorn.Config(self.app, host=HOST, port=port, log_config=None, timeout_graceful_shutdown=5))
+        self.socket = socket.create_server((HOST, 0))
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16384)
+        self.address = self.socket.getsockname()
+        super().__init__(uvicorn.Config(self.app, log_config=None, access_log=False, timeout_graceful_shutdown=5))
 
     @property
     def n_streams(self) -> int:
@@ -156,11 +160,11 @@ class Server(uvicorn.Server):
 
     @contextmanager
     def running(self) -> Iterator[httpx.Client]:
-        thread = threading.Thread(target=self.run)
+        thread = threading.Thread(target=self.run, args=([self.socket],))
         thread.start()
         try:
             wait_until(lambda: self.started, "the API starts")
-            with httpx.Client(base_url=self.url) as client:
+            with httpx.Client(base_url=f"http://{HOST}:{self.address[1]}") as client:
                 yield client
         finally:
             self.should_exit = True
@@ -277,3 +281,31 @@ def test_a_stream_ends_after_a_while_so_that_the_key_is_looked_at_again(settings
     job_id = submit_job(store, lis2(2), LIMITS)
     with server.running() as client:
         assert [entry.name for entry in follow(client, job_id)] == ["job"]
+
+
+@on_sqlite
+def test_who_does_not_read_costs_no_memory(server: Server, store: Store) -> None:
+    """What is not taken off the wire is not read from the database either; it comes later, complete and in order."""
+    n = 1500
+    job_id = run_job(store, lis2(n), [-1.0] * n)
+    n_pages = 0
+
+    def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        nonlocal n_pages
+        n_pages += "OFFSET" in statement
+
+    event.listen(server.app.state.services.store._engine, "before_cursor_execute", note)
+    with server.running() as client, socket.socket() as lazy:
+        lazy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        lazy.connect(server.address)
+        lazy.sendall(f"GET /jobs/{job_id}/events HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n\r\n".encode())
+        seen = -1
+        while seen != n_pages or not n_pages:
+            seen = n_pages
+            assert client.get("/models").status_code == 200  # everybody else is served meanwhile
+            time.sleep(0.5)
+        assert n_pages < n / 64 / 2
+        assert server.n_streams == 1
+        text = b"".join(iter(lambda: lazy.recv(65536), b"")).decode()
+        wait_until(lambda: server.n_streams == 0, "the stream ends")
+    assert re.findall(r"event: structure\r?\n.*?\nid: (\d+)", text, re.S) == [str(k + 1) for k in range(n)]
