@@ -52,6 +52,9 @@ storm-long: $(INSTALLED)  ## The same for a quarter of an hour: 300 faults, FAUL
 bench: $(INSTALLED)  ## Speed and size, each figure with its goal; NAMES="training cold" measures a part, DATA=folder trains on MP-20
 	$(BIN)/python -m benchmarks $(NAMES) $(if $(DATA),--data "$(DATA)")
 
+load: $(INSTALLED)  ## A hundred requests a second with workers busy, then 10,000 jobs waiting; MINUTES=10
+	$(BIN)/python -m benchmarks load queued --minutes $(or $(MINUTES),3)
+
 performance: $(INSTALLED)  ## Measure all of it and renew the table in docs/performance.md
 	$(BIN)/python -m benchmarks --markdown docs/performance.md $(if $(DATA),--data "$(DATA)")
 

@@ -29,6 +29,9 @@ BENCHMARKS: Final = (
 )
 """Modules of this package, in the order in which they run; each has ``run() -> Iterator[Row]``."""
 
+LOAD: Final = ("load", "queued")
+"""More of the same, which take minutes and run when they are named."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run benchmarks and say what they found.
@@ -44,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rows, broken = [], []
     for name in options.names or BENCHMARKS:
         try:
-            for row in _run(name, options.data, options.structures):
+            for row in _run(name, options):
                 rows.append(row)
                 sys.stdout.write(f"{row}\n")
                 sys.stdout.flush()
@@ -59,10 +62,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1 if broken else 0
 
 
-def _run(name: str, data: Path | None, n_structures: int | None) -> Iterator[Row]:
-    settings: dict[str, dict[str, Any]] = {"training": {"data": data}}
-    if n_structures is not None:
-        settings["store"] = {"n_structures": n_structures}
+def _run(name: str, options: argparse.Namespace) -> Iterator[Row]:
+    settings: dict[str, dict[str, Any]] = {
+        "training": {"data": options.data},
+        "store": {"n_structures": options.structures},
+        "load": {"minutes": options.minutes},
+    }
     rows: Iterator[Row] = import_module(f"benchmarks.{name}").run(**settings.get(name, {}))
     return rows
 
@@ -78,13 +83,20 @@ def _summarize(rows: Sequence[Row], broken: Sequence[str]) -> str:
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Speed and size, each beside its goal.")
-    parser.add_argument("names", nargs="*", metavar="NAME", choices=[[], *BENCHMARKS], help=", ".join(BENCHMARKS))
+    parser.add_argument(
+        "names",
+        nargs="*",
+        metavar="NAME",
+        choices=[[], *BENCHMARKS, *LOAD],
+        help=f"{', '.join(BENCHMARKS)}; {', '.join(LOAD)} run when named",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
     parser.add_argument(
         "--markdown", type=Path, metavar="FILE", help="replace the table between the markers of a document"
     )
     parser.add_argument("--data", type=Path, metavar="FOLDER", help="train on the MP-20 files there")
     parser.add_argument("--structures", type=int, default=1_000_000, metavar="N", help="fill the database with so many")
+    parser.add_argument("--minutes", type=float, default=3.0, metavar="T", help="keep up the load for so long")
     return parser.parse_args(arguments)
 
 

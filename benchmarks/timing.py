@@ -82,9 +82,9 @@ def clock_around(
         yield lambda: spent[0]
 
 
-def resident_megabytes() -> float:
-    """Memory that this process holds."""
-    return _megabytes("VmRSS")
+def resident_megabytes(process: int | str = "self") -> float:
+    """Memory that a process holds, by default this one."""
+    return _megabytes("VmRSS", process)
 
 
 def peak_megabytes() -> float:
@@ -92,6 +92,6 @@ def peak_megabytes() -> float:
     return _megabytes("VmHWM")
 
 
-def _megabytes(field: str) -> float:
-    lines = Path("/proc/self/status").read_text().splitlines()
+def _megabytes(field: str, process: int | str = "self") -> float:
+    lines = Path(f"/proc/{process}/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(field)) * 1024 / 1e6
