@@ -60,8 +60,9 @@ def clients_at_work(service: Supervisor, history: History, seed: int) -> Iterato
             stopping.set()
             wait(working, timeout=SETTLE_SECONDS)
             over.set()
-    for client in working:
-        client.result()
+    for errands, client in zip(working, clients, strict=True):
+        client.close()
+        errands.result()
 
 
 def _inject_all(

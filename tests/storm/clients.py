@@ -60,9 +60,12 @@ class Client:
     def run(self) -> None:
         """Submit until told to stop."""
         errands = (self.submit_and_follow, self.submit_twice, self.reuse_key, self.submit_and_cancel)
-        with self._http:
-            while not self._stopping.is_set():
-                self._choice.choices(errands, weights=(6, 2, 1, 1))[0]()
+        while not self._stopping.is_set():
+            self._choice.choices(errands, weights=(6, 2, 1, 1))[0]()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
 
     def submit_and_follow(self) -> None:
         """The usual errand."""
@@ -86,8 +89,9 @@ class Client:
         """Cancel somewhere on the way."""
         job = self.submit(uuid.uuid4().hex, new_body(self._choice))
         time.sleep(self._choice.uniform(0, 1))
-        self._insist("DELETE", f"/jobs/{job}", Action.CANCEL, job=job)
-        self._follow(job)
+        if job:
+            self._insist("DELETE", f"/jobs/{job}", Action.CANCEL, job=job)
+            self._follow(job)
 
     def submit(self, key: str, body: Mapping[str, Any]) -> str:
         """Submit until it is answered for good; the job's id, empty where it was refused."""

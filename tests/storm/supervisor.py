@@ -152,11 +152,12 @@ class Supervisor:
 
 
 @contextmanager
-def run_service(folder: Path, **settings: object) -> Iterator[Supervisor]:
-    """Two APIs, three workers and a sweeper on a durable PostgreSQL and a Redis, while the context lasts.
+def run_service(folder: Path, n_workers: int = N_WORKERS, **settings: object) -> Iterator[Supervisor]:
+    """Two APIs, workers and a sweeper on a durable PostgreSQL and a Redis, while the context lasts.
 
     Args:
         folder: where the processes write their logs.
+        n_workers: how many workers there are.
         settings: that differ from those of a storm.
     """
     with ExitStack() as stack:
@@ -194,7 +195,7 @@ def run_service(folder: Path, **settings: object) -> Iterator[Supervisor]:
             urls=tuple(f"http://{HOST}:{port}" for port in ports),
             headers={"Authorization": f"Bearer {key.text}"},
             apis=tuple(make_role(f"api-{k}", "api", "--port", str(port)) for k, port in enumerate(ports)),
-            workers=tuple(make_role(f"worker-{k}", "worker") for k in range(N_WORKERS)),
+            workers=tuple(make_role(f"worker-{k}", "worker") for k in range(n_workers)),
             sweeper=make_role("sweeper", "sweep"),
         )
         stack.enter_context(supervisor.supervising())
