@@ -80,7 +80,7 @@ async def follow_job(
         if job.state in TERMINAL_JOB_STATES:
             yield ServerSentEvent(event="end", id=str(n_sent), raw_data=job.state)
             return
-        await anyio.sleep(POLL_SECONDS)
+        await anyio.sleep(min(POLL_SECONDS, max(0.0, ends_at - time.monotonic())))
 
 
 def _describe(structure: StructureView, number: int) -> ServerSentEvent:

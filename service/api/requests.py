@@ -26,16 +26,18 @@ def _take_whole(value: Any) -> Any:  # noqa: ANN401  whatever the client sent
 
 Integer = Annotated[StrictInt, BeforeValidator(_take_whole)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
-Vector = tuple[Number, Number, Number]
+Vector = Annotated[tuple[Number, ...], Field(min_length=3, max_length=3)]
+Range = Annotated[tuple[Number, ...], Field(min_length=2, max_length=2)]
 Share = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)]
 Units = Annotated[Integer, Field(ge=1, le=MAX_ATOMS)]
+UnitsRange = Annotated[tuple[Units, ...], Field(min_length=2, max_length=2)]
 
 
 class PartlyPeriodic(BaseModel):
     """Which cell vectors are periodic; needs a cell."""
 
     model_config = ConfigDict(extra="forbid")
-    periodic: tuple[StrictBool, StrictBool, StrictBool]
+    periodic: tuple[StrictBool, ...] = Field(min_length=3, max_length=3)
 
 
 class StartShares(BaseModel):
@@ -67,16 +69,18 @@ class GenerateRequest(BaseModel):
         description="Formula, reduced or not.", examples=["LiS2"], json_schema_extra=FORMULA_SCHEMA
     )
     n: Integer = Field(30, ge=1, le=MAX_SAMPLES, description="Number of structures.")
-    formula_units: Units | tuple[Units, Units] | None = Field(
+    formula_units: Units | UnitsRange | None = Field(
         None,
         description="How many times the formula as written goes into a cell: a number, or [lowest, highest], which the "
         "structures take in turn. By default several that keep the cell at or below 20 atoms.",
     )
     boundary: Literal["crystal", "molecule"] | PartlyPeriodic = Field("crystal", description="Boundary conditions.")
-    volume_per_atom: tuple[Number, Number] | None = Field(
+    volume_per_atom: Range | None = Field(
         None, description="[lowest, highest] volume per atom of the random starts, Å³; the model's own by default."
     )
-    cell: tuple[Vector, Vector, Vector] | None = Field(None, description="Starting cell, a vector per row, Å.")
+    cell: Annotated[tuple[Vector, ...], Field(min_length=3, max_length=3)] | None = Field(
+        None, description="Starting cell, a vector per row, Å."
+    )
     fixed_cell: StrictBool = Field(False, description="Keep the cell as it is.")
     min_distance: Number | None = Field(None, description="Least distance between two atoms of a start, Å.")
     starts: StartShares | None = Field(
@@ -120,7 +124,8 @@ class GenerateRequest(BaseModel):
 
     def _periodic(self) -> tuple[bool, bool, bool]:
         if isinstance(self.boundary, PartlyPeriodic):
-            return self.boundary.periodic
+            first, second, third = self.boundary.periodic
+            return first, second, third
         return CRYSTAL if self.boundary == "crystal" else MOLECULE
 
 

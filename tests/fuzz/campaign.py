@@ -60,6 +60,16 @@ class Campaign:
             "errors": self.errors,
         }
 
+    def add(self, other: Campaign) -> None:
+        """Take in the figures of another campaign."""
+        for mine, others in (
+            (self.statuses, other.statuses),
+            (self.failures, other.failures),
+            (self.checks, other.checks),
+        ):
+            mine.update(others)
+        self.errors.extend(other.errors)
+
     def note(self, recorder: Any) -> None:
         """Take in a scenario: a request, or several that follow on one another."""
         for case_id, interaction in recorder.interactions.items():
