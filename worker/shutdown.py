@@ -14,6 +14,7 @@ from typing import Final
 
 import structlog
 from billiard.process import active_children
+from celery.worker.state import reserved_requests
 
 from service.settings import Settings
 from worker.causes import ChunkStoppedError
@@ -78,7 +79,7 @@ class Shutdown:
     def _end_children(self) -> None:
         _log.info("worker_stopping")
         soft_end = time.monotonic() + self._settings.soft_shutdown_seconds
-        while not self._is_urgent and time.monotonic() < soft_end:
+        while reserved_requests and not self._is_urgent and time.monotonic() < soft_end:
             time.sleep(_TICK_SECONDS)
         hard_end = time.monotonic() + self._settings.chunk_kill_seconds
         while time.monotonic() < hard_end:  # again and again: a child that is just starting does not listen yet

@@ -26,6 +26,7 @@ from service.domain import (
     ServiceError,
     StoreUnavailableError,
 )
+from service.domain.states import TERMINAL_JOB_STATES
 from service.jobs import (
     ChunkLimits,
     add_references,
@@ -220,10 +221,20 @@ def test_what_is_finished_or_unknown_cannot_be_cancelled(store: Store) -> None:
 
 
 @pytest.mark.parametrize("table", ["jobs", "chunks"])
-def test_the_database_itself_keeps_terminal_states(store: Store, table: str) -> None:
-    run_job(store, lis2(1), [-1.0])
-    with pytest.raises((DBAPIError, StoreUnavailableError), match="terminal state"), store.transaction() as tx:
-        tx.connection.exec_driver_sql(f"UPDATE {table} SET state = 'running'")
+@pytest.mark.parametrize("state", sorted(TERMINAL_JOB_STATES))
+def test_the_database_itself_keeps_terminal_states(store: Store, table: str, state: JobState) -> None:
+    """Whoever writes, and however: only what is not there any more has no state."""
+    row = f"{table} SET state = '{state}' WHERE id = (SELECT max(id) FROM {table})"
+    submit_job(store, lis2(1))
+    with store.transaction() as tx:
+        tx.connection.exec_driver_sql(f"UPDATE {row}")
+    for other in {*JobState} - {state}:
+        for clause in (f"state = '{other}'", f"error = 'x', state = '{other}'", f"state = replace('{other}', '', '')"):
+            with pytest.raises((DBAPIError, StoreUnavailableError), match="terminal state"), store.transaction() as tx:
+                tx.connection.exec_driver_sql(f"UPDATE {table} SET {clause} WHERE state = '{state}'")
+    with store.transaction() as tx:  # everything else of the row may still change
+        tx.connection.exec_driver_sql(f"UPDATE {row}")
+        assert tx.connection.exec_driver_sql(f"SELECT count(*) FROM {table} WHERE state = '{state}'").scalar() == 1
 
 
 @pytest.mark.parametrize("samples", [[0], [0, 0], [0, 2], [0, 1, 2]])
