@@ -117,10 +117,18 @@ def copy_parameters(potential: CACE, weights: Mapping[str, Tensor], source: Path
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all: a full disk or a kill leaves the one that was there."""
+    """Write a file whole or not at all: a full disk or a kill leaves the one that was there.
+
+    Raises:
+        OSError: it cannot be written; the error names the file.
+    """
     partial = path.with_name(f".{path.name}.partial")
-    with partial.open("wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-    partial.replace(path)
+    try:
+        with partial.open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)  # on a full disk, others need the room
+        raise OSError(error.errno, f"{error.strerror}, what was there before is kept", str(path)) from error
