@@ -13,7 +13,7 @@ from service.settings import Settings
 
 TASK_NAME: Final = "worker.tasks.run_chunk"
 QUEUE_NAME: Final = "rmatch"
-_SEND_TIMEOUT_SECONDS: Final = 0.2
+_SEND_TIMEOUT_SECONDS: Final = 0.1
 _OUTAGE_PAUSE_SECONDS: Final = 1.0
 """After the broker did not take two messages, none is sent for so long: no client waits, and the sweeper is there."""
 

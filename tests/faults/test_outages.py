@@ -24,7 +24,7 @@ from service.main import create_app
 from service.settings import Settings
 
 BODY = {"composition": "C", "n": 1, "formula_units": 2, "model": "diamond", "starts": {"random": 1}, "match": False}
-SEND_TIMEOUT_SECONDS = 0.2
+SEND_TIMEOUT_SECONDS = 0.1
 DATABASE_SECONDS = 1.0
 N_SUBMITS = 12
 
