@@ -25,8 +25,9 @@ router = APIRouter(tags=["jobs"])
 _PAGE: Final = 64
 _RETRY_MILLISECONDS: Final = 1000
 _LASTING: Final = {
-    "id", "sample", "formula", "n_atoms", "volume_per_atom", "model", "pseudo_energy_per_atom", "formation_energy_per_atom", "energy_kind",
-    "converged", "space_group", "molecule", "start", "start_origin", "matches", "links",
+    "id", "sample", "formula", "n_atoms", "volume_per_atom", "model", "pseudo_energy_per_atom",
+    "formation_energy_per_atom", "energy_kind", "converged", "space_group", "molecule", "start", "start_origin",
+    "matches", "links",
 }  # fmt: skip
 """What is known of a structure when it is recorded, and never changes."""
 

@@ -39,7 +39,7 @@ async def get_liveness() -> Liveness:
 
 
 @router.get("/readyz", responses={503: {"model": Readiness, "description": "Send requests elsewhere."}})
-def get_readiness(
+async def get_readiness(
     request: Request,
     response: Response,
     services: Use,
@@ -49,8 +49,8 @@ def get_readiness(
 
     Answered within three seconds whatever hangs, from checks that are at most a second old.
     """
-    database = services.probes.database()
-    has_broker = services.probes.broker()
+    database = await services.probes.database.answer()
+    has_broker = await services.probes.broker.answer()
     draining = request.app.state.draining.is_set()
     is_unavailable = draining or database.state is not DatabaseState.READY
     is_degraded = not (has_broker and database.fresh_workers)

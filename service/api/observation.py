@@ -28,7 +28,7 @@ _ROUTINE: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 _log = structlog.get_logger(__name__)
 
 
-def _read_request_id(request: Request) -> str:
+async def _read_request_id(request: Request) -> str:  # async, or it would have a thread of its own
     request_id: str = request.state.request_id
     return request_id
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable
@@ -60,15 +61,26 @@ class BoundedCheck(Generic[Answer]):
 
     def __call__(self) -> Answer:
         """The answer, at most ``keep_seconds`` old; ``too_late`` where there is none in time."""
+        try:
+            return self._begin().result(self.wait_seconds)
+        except TimeoutError:
+            return self.too_late
+
+    async def answer(self) -> Answer:
+        """The same, without a thread that waits: there may be none free."""
+        try:
+            async with asyncio.timeout(self.wait_seconds):
+                return await asyncio.shield(asyncio.wrap_future(self._begin()))
+        except TimeoutError:
+            return self.too_late
+
+    def _begin(self) -> Future[Answer]:
+        """The check that runs or was made lately, or else a new one."""
         with self._lock:
             if self._running is None or (self._running.done() and time.monotonic() - self._began > self.keep_seconds):
                 self._running, self._began = Future(), time.monotonic()
                 threading.Thread(target=self._run, args=(self._running,), name="probe", daemon=True).start()
-            running = self._running
-        try:
-            return running.result(self.wait_seconds)
-        except TimeoutError:
-            return self.too_late
+            return self._running
 
     def _run(self, running: Future[Answer]) -> None:
         try:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from anyio.to_thread import current_default_thread_limiter
 from fastapi.testclient import TestClient
 
 from service.api.probes import BoundedCheck
@@ -115,11 +117,12 @@ def test_a_check_that_hangs_is_given_up_and_not_begun_again() -> None:
     check = BoundedCheck(slow, too_late="too late", wait_seconds=0.01, keep_seconds=0.0)
     try:
         assert [check() for _ in range(5)] == ["too late"] * 5
+        assert asyncio.run(check.answer()) == "too late"
         assert slow.n_begun == 1
     finally:
         slow.go_on.set()
     patient = BoundedCheck(slow, too_late="too late", wait_seconds=10.0)
-    assert patient() == "answer"
+    assert patient() == asyncio.run(patient.answer()) == "answer"
 
 
 def test_an_answer_is_kept_for_a_while() -> None:
@@ -136,3 +139,25 @@ def test_a_check_that_fails_says_so_to_who_asked() -> None:
 
     with pytest.raises(ValueError, match="broken"):
         BoundedCheck(fail, too_late="", wait_seconds=10.0)()
+
+
+def test_probes_are_answered_when_every_thread_is_taken(client: TestClient, with_worker: WorkerReport) -> None:
+    has_begun, go_on = threading.Event(), threading.Event()
+
+    @client.app.get("/wait")  # type: ignore[attr-defined, untyped-decorator]
+    def wait() -> None:
+        has_begun.set()
+        go_on.wait()
+
+    def leave_one_thread() -> None:
+        current_default_thread_limiter().total_tokens = 1
+
+    client.portal.call(leave_one_thread)  # type: ignore[union-attr]
+    waiting = threading.Thread(target=client.get, args=("/wait",))
+    waiting.start()
+    try:
+        has_begun.wait()
+        assert [client.get(path).status_code for path in ("/healthz", "/readyz")] == [200, 200]
+    finally:
+        go_on.set()
+        waiting.join()
