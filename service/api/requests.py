@@ -24,12 +24,14 @@ def _take_whole(value: Any) -> Any:  # noqa: ANN401  whatever the client sent
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-Integer = Annotated[StrictInt, BeforeValidator(_take_whole)]
+_WHOLE: Final = BeforeValidator(_take_whole)
+Integer = Annotated[StrictInt, _WHOLE]
+Seed = Annotated[StrictInt, Field(ge=0, le=MAX_SEED), _WHOLE]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Vector = Annotated[tuple[Number, ...], Field(min_length=3, max_length=3)]
 Range = Annotated[tuple[Number, ...], Field(min_length=2, max_length=2)]
 Share = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)]
-Units = Annotated[Integer, Field(ge=1, le=MAX_ATOMS)]
+Units = Annotated[StrictInt, Field(ge=1, le=MAX_ATOMS), _WHOLE]
 UnitsRange = Annotated[tuple[Units, ...], Field(min_length=2, max_length=2)]
 
 
@@ -92,7 +94,7 @@ class GenerateRequest(BaseModel):
     model: StrictStr | None = Field(
         None, description="Name of the model, see GET /models. By default one for crystals or one for molecules."
     )
-    seed: Integer | None = Field(None, ge=0, le=MAX_SEED, description="Same seed, same structures; random if left out.")
+    seed: Seed | None = Field(None, description="Same seed, same structures; random if left out.")
     fmax: Number = Field(0.01, description="Converged when no force is larger, pseudo units.")
     max_steps: Integer = Field(
         2000, ge=1, le=MAX_STEPS, description="Most relaxation steps, after up to 100 at fixed volume."

@@ -99,6 +99,8 @@ def make_config(seed: int, max_examples: int, key: str) -> SchemathesisConfig:
         "generation": {"max-examples": max_examples, "database": "none"},
         "phases": {"stateful": {"generation": {"max-examples": max_examples}}},
         "request-timeout": 30,
+        # each upload starts a process; files have a fuzzer of their own
+        "operations": [{"include-operation-id": "post_references", "generation": {"max-examples": max_examples // 8}}],
     })  # fmt: skip
 
 
