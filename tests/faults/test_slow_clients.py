@@ -6,8 +6,9 @@ import contextlib
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from itertools import cycle
 from pathlib import Path
 
 import httpx
@@ -20,7 +21,10 @@ from service.main import create_app
 from service.settings import Settings
 
 N_SLOW = 200
-POST_HEAD = b"POST /generate HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 500\r\n\r\n"
+JOB = {"composition": "LiS2", "n": 2}
+POST_HEAD = (
+    b"POST /generate HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 500\r\n\r\n"
+)
 
 
 class HastyConnection(LimitedConnection):
@@ -30,15 +34,21 @@ class HastyConnection(LimitedConnection):
     read_seconds = 0.5
 
 
+class PatientConnection(LimitedConnection):
+    """With more patience than a busy machine needs for a test."""
+
+    head_seconds = 100.0
+
+
 @contextmanager
 def serve(settings: Settings, http: type[LimitedConnection]) -> Iterator[tuple[int, uvicorn.Server]]:
     """The app on a port of its own, in a thread."""
     port = free_port()
     app = create_app(settings)
 
-    @app.get("/large")
-    def answer_at_length() -> str:
-        return "x" * 8_000_000
+    @app.get("/large/{length}")
+    def answer_at_length(length: int) -> str:
+        return "x" * length
 
     @app.get("/late")
     def answer_late() -> str:
@@ -119,7 +129,7 @@ def test_a_body_that_does_not_come_is_refused(hasty: tuple[int, uvicorn.Server])
 
 def test_an_answer_that_nobody_reads_is_thrown_away(hasty: tuple[int, uvicorn.Server]) -> None:
     port, server = hasty
-    with connect(port, b"GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n") as client:
+    with connect(port, b"GET /large/8000000 HTTP/1.1\r\nHost: localhost\r\n\r\n") as client:
         assert client.recv(15) == b"HTTP/1.1 200 OK"
         wait_until(lambda: not server.server_state.connections, "the connection is dropped")
         assert len(read_to_end(client)) < 8_000_000
@@ -131,23 +141,27 @@ def test_work_that_takes_a_while_is_waited_for(hasty: tuple[int, uvicorn.Server]
         assert read_to_end(client).endswith(b'"late"')
 
 
-SLOW: dict[str, Callable[[int], bytes]] = {
-    "silent": lambda _: b"",
-    "half a head": lambda k: b"GET /jobs HTTP/1.1\r\nX-Number: %d" % k,
-    "half a body": lambda _: POST_HEAD + b'{"composition": ',
-    "reads nothing": lambda _: b"GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n",
-}
+def slow_starts(job_path: str) -> list[bytes]:
+    """What slow clients begin with: nothing, half a head, half a body, and what they then do not read."""
+    end = b" HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    return [
+        b"",
+        b"GET /jobs HTTP/1.1\r\nX-Slow",
+        POST_HEAD + b'{"composition": ',
+        b"GET /large/5000000" + end,
+        f"GET {job_path}/events".encode() + end,
+    ]
 
 
 @pytest.mark.timeout(120)
 def test_two_hundred_slow_clients_do_no_harm(tmp_path: Path) -> None:
-    """Beside them the same requests are answered, about as fast; all four kinds of slowness at once."""
-    with serve(Settings(data_dir=tmp_path), LimitedConnection) as (port, server), ExitStack() as stack:
+    """Beside them the same requests are answered, about as fast; all kinds of slowness at once."""
+    with serve(Settings(data_dir=tmp_path), PatientConnection) as (port, server), ExitStack() as stack:
         client = stack.enter_context(httpx.Client(base_url=f"http://{HOST}:{port}", timeout=20))
+        job = client.post("/generate", json=JOB).raise_for_status()
         alone = time_requests(client)
-        kinds = list(SLOW.values())
-        for k in range(N_SLOW):
-            stack.enter_context(connect(port, kinds[k % len(kinds)](k)))
+        for _, start in zip(range(N_SLOW), cycle(slow_starts(job.headers["Location"])), strict=False):
+            stack.enter_context(connect(port, start))
         wait_until(lambda: len(server.server_state.connections) > N_SLOW, "all are connected")
         beside = time_requests(client)
         assert len(server.server_state.connections) > N_SLOW, "they are still there"
@@ -162,6 +176,6 @@ def time_requests(client: httpx.Client) -> list[float]:
         if k % 10:
             client.get("/jobs").raise_for_status()
         else:
-            client.post("/generate", json={"composition": "LiS2", "n": 2}).raise_for_status()
+            client.post("/generate", json=JOB).raise_for_status()
         found.append(time.perf_counter() - begin)
     return found
