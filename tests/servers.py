@@ -170,7 +170,7 @@ def run_postgres(*, is_durable: bool = False) -> Iterator[PostgresServer]:
     """A PostgreSQL server with trust authentication on loopback; it waits for the disk where it is to be durable."""
     with tempfile.TemporaryDirectory(prefix="rmatch-postgres-", ignore_cleanup_errors=True) as base:
         account = _unprivileged_account()
-        binaries = postgres_binaries(Path(base), account)
+        binaries = _postgres_binaries(Path(base), account)
         data = Path(base, "data")
         data.mkdir(mode=0o700)
         if account:
@@ -258,7 +258,7 @@ def _unprivileged_account() -> dict[str, Any]:
     return {"user": entry.pw_uid, "group": entry.pw_gid}
 
 
-def postgres_binaries(base: Path, account: dict[str, Any] | None = None) -> Path:
+def _postgres_binaries(base: Path, account: dict[str, Any]) -> Path:
     """Directory of the programs of PostgreSQL; copied to where the account can read it when it cannot."""
     on_path = shutil.which("postgres")
     installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
@@ -272,7 +272,7 @@ def postgres_binaries(base: Path, account: dict[str, Any] | None = None) -> Path
             [wheel / "pginstall" / "bin" / "postgres", "--version"],
             check=True,
             stdout=subprocess.DEVNULL,
-            **account or {},
+            **account,
         )
     except PermissionError:
         for part in (

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from databases import claim_next, lis2, run_job
-from servers import PostgresServer, postgres_binaries
+from servers import PostgresServer
 from sqlalchemy import create_engine, select
 
 from service.domain import Principal, Scope
@@ -116,7 +116,7 @@ def test_a_backup_of_sqlite_brings_everything_back(tmp_path: Path) -> None:
 
 
 def test_a_backup_of_postgresql_brings_everything_back(postgres_server: PostgresServer, tmp_path: Path) -> None:
-    programs = [postgres_binaries(tmp_path)]
+    programs = [postgres_server.binaries]
     backup = tmp_path / "rmatch.dump"
     with postgres_server.new_database() as url, closing(Store(url)) as store:
         key = fill(store)
