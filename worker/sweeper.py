@@ -51,11 +51,12 @@ def run_sweeper(settings: Settings, stopped: threading.Event) -> None:
     """Sweep until the event is set, at least once: when the next chunk is due, e.g. since a lease expires, and every
     ``settings.sweep_seconds``. Outages are waited out. Several may run at once.
     """
+    longest = min(settings.sweep_seconds, settings.lease_seconds)  # so that no lease begins and expires unseen
     configure_logging(settings.log_format)
     store, queue = Store(settings.resolved_database_url), ChunkQueue(settings)
     try:
         while True:
-            pause = settings.sweep_seconds
+            pause = longest
             try:
                 sweep(store, queue, settings)
                 due = seconds_until_due(store)

@@ -30,8 +30,22 @@ def commands_of(running: Running) -> dict[str, int]:
     return {words[-1]: pid for pid, words in children_of(running.process.pid).items()}
 
 
+def kill_with_descendants(pid: int) -> None:
+    """All of them stopped first, so that none starts another meanwhile."""
+    found = [pid]
+    for parent in found:
+        os.kill(parent, signal.SIGSTOP)
+        found += [int(child) for child in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]
+    for number in found:
+        os.kill(number, signal.SIGKILL)
+
+
 def run_job(client: httpx.Client) -> None:
     path = client.post("/generate", json=JOB).raise_for_status().headers["Location"]
+    wait_for_success(client, path)
+
+
+def wait_for_success(client: httpx.Client, path: str) -> None:
     wait_until(lambda: client.get(path).json()["state"] == "succeeded", "the job succeeds", 90)
 
 
@@ -48,6 +62,29 @@ def test_the_service_survives_its_worker_and_ends_on_ctrl_c(up: tuple[Running, h
     running.process.send_signal(signal.SIGINT)
     assert running.process.wait(timeout=60) == 0
     assert not [pid for pid in children.values() if Path(f"/proc/{pid}").exists()]
+
+
+@pytest.mark.timeout(180)
+def test_a_machine_that_fails_and_starts_again_finishes_the_job(tmp_path: Path) -> None:
+    """Everything killed at once, without a word: what is left is the data directory."""
+    job = {**JOB, "n": 160, "formula_units": 16, "fmax": 1e-5, "seed": 1}
+    environment = {"RMATCH_LEASE_SECONDS": "3"}
+    path = ""
+    for is_last in (False, True):
+        port = free_port()
+        with (
+            run_rmatch("up", "--port", str(port), "--data-dir", str(tmp_path), environment=environment) as running,
+            httpx.Client(base_url=f"http://{HOST}:{port}", timeout=10) as client,
+        ):
+            wait_until(lambda: "curl" in running.output(), "the service is up")
+            if is_last:
+                wait_for_success(client, path)
+                counts = client.get(path).json()["counts"]
+                assert counts["generated"] + counts["failed"] == job["n"]
+            else:
+                path = client.post("/generate", json=job).raise_for_status().headers["Location"]
+                wait_until(lambda: "chunk_started" in running.output(), "the job runs")
+                kill_with_descendants(running.process.pid)
 
 
 @pytest.mark.timeout(60)
