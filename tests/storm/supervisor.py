@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -132,8 +133,8 @@ class Supervisor:
         finally:
             self._stopping.set()
             watcher.join()
-            for role in self.roles:
-                role.stop()
+            with ThreadPoolExecutor() as pool:
+                list(pool.map(Role.stop, self.roles))
 
     def _is_up(self) -> bool:
         try:
