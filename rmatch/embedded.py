@@ -18,7 +18,7 @@ from rmatch.errors import CommandError
 from service.settings import Settings
 
 START_SECONDS: Final = 30
-_STOP_SECONDS: Final = 20
+_MORE_STOP_SECONDS: Final = 5
 _RESTART_PAUSE_SECONDS: Final = 1
 
 
@@ -31,11 +31,13 @@ class Service:
         processes: the child processes by the name of their command.
         on_restart: told of a child that ended by itself and was started again.
         log: where they print; the terminal when None.
+        stop_seconds: how long they may take to stop.
     """
 
     url: str
     on_restart: Callable[[str, int], None]
     log: Path | None
+    stop_seconds: float
     _start: Callable[[str], subprocess.Popen[bytes]]
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
@@ -58,11 +60,15 @@ class Service:
                 time.sleep(_RESTART_PAUSE_SECONDS)
                 self.processes[command] = self._start(command)
 
-    def stop(self) -> None:
-        """Ask every process to stop, and end those that do not within 20 s."""
+    def ask_to_stop(self) -> None:
+        """Ask every process to stop; asked again, the worker gives its chunk back at once."""
         for process in self.processes.values():
             process.terminate()
-        deadline = time.monotonic() + _STOP_SECONDS
+
+    def stop(self) -> None:
+        """Ask every process to stop, and end those that do not in time."""
+        self.ask_to_stop()
+        deadline = time.monotonic() + self.stop_seconds
         for process in self.processes.values():
             try:
                 process.wait(timeout=max(0.0, deadline - time.monotonic()))
@@ -116,7 +122,8 @@ def run_service(
                 start_new_session=True,
             )
 
-        service = Service(f"http://{settings.host}:{port}", on_restart, log, start)
+        stop_seconds = settings.soft_shutdown_seconds + settings.chunk_kill_seconds + _MORE_STOP_SECONDS
+        service = Service(f"http://{settings.host}:{port}", on_restart, log, stop_seconds, start)
         stack.callback(service.stop)
         service.start()
         yield service

@@ -52,4 +52,9 @@ def up(
         )
         while not stopped.wait(0.5):
             service.keep_alive()
-        console.print("Stopping; a chunk in work is given back and goes on at the next start.")
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: service.ask_to_stop())
+        console.print(
+            f"Stopping: a chunk in work has {settings.soft_shutdown_seconds:g} s; what is not done by then, or when "
+            "Ctrl-C comes again, goes on at the next start."
+        )

@@ -90,12 +90,12 @@ class Settings(BaseSettings):
     soft_shutdown_seconds: float = Field(
         default=10.0, ge=0, description="A worker that is to stop works on for so long, then gives its chunk back."
     )
-    chunk_seconds: float = Field(default=3600.0, gt=0, description="A chunk that takes longer is broken off.")
+    chunk_seconds: float = Field(default=900.0, gt=0, description="A chunk that takes longer is broken off.")
     chunk_kill_seconds: float = Field(
         default=10.0, gt=0, description="A worker process that should have stopped is killed after this."
     )
     worker_memory_bytes: int | None = Field(
-        default=None, ge=1024**3, description="Memory of a worker process; no limit of its own where not set."
+        default=None, ge=1024**3, description="Memory of a worker process on a CPU; no limit where not set."
     )
     worker_nice: int = Field(default=5, ge=0, le=19, description="How far workers stand back for the API: nice(1).")
     worker_threads: int = Field(default=1, ge=1, description="CPU threads of a worker's relaxation.")
