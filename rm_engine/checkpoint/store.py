@@ -95,15 +95,15 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         return load_file(path)
     except FileNotFoundError as error:
         raise ModelNotFoundError(path.stem, f"There are no weights at {path}.") from error
-    except SafetensorError as error:
-        raise CheckpointError(f"{path} is not a safetensors file ({error}).") from error
+    except (SafetensorError, ValueError) as error:
+        raise CheckpointError(f"{path} is not a safetensors file ({str(error)[:200]}).") from error
 
 
 def copy_parameters(potential: CACE, weights: Mapping[str, Tensor], source: Path) -> None:
     """Set every parameter of a potential.
 
     Raises:
-        CheckpointError: names or shapes are not the potential's.
+        CheckpointError: names or shapes are not the potential's, or a weight is not finite.
     """
     parameters = dict(potential.named_parameters())
     if parameters.keys() != weights.keys():
@@ -112,7 +112,10 @@ def copy_parameters(potential: CACE, weights: Mapping[str, Tensor], source: Path
     with torch.no_grad():
         for name, parameter in parameters.items():
             if parameter.shape != weights[name].shape:
-                raise CheckpointError(f"{source} does not fit its card: {name} has shape {tuple(weights[name].shape)}.")
+                shape = str(tuple(weights[name].shape))[:80]
+                raise CheckpointError(f"{source} does not fit its card: {name} has shape {shape}.")
+            if not (weights[name].is_floating_point() and torch.isfinite(weights[name]).all()):
+                raise CheckpointError(f"{source} is damaged: {name} holds what is no finite number.")
             parameter.copy_(weights[name])
 
 

@@ -11,6 +11,7 @@ from typing import Any, Final, Literal, Self
 
 from rm_engine.errors import CheckpointError, ModelNotFoundError
 from rm_engine.spec.formula import Formula
+from rm_engine.spec.validity import check_card
 
 FORMAT_VERSION: Final = 1
 EnergyKind = Literal["pseudo", "formation"]
@@ -117,15 +118,15 @@ class ModelCard:
                     f"The checkpoint has format version {data['format_version']}, this program reads {FORMAT_VERSION}. "
                     "Use the version of the program that wrote it, or train the model again."
                 )
-            potentials = {name: _read_config(data.get(name)) for name in ("potential", "formation")}
-            return cls(**{**data, **potentials})
-        except (KeyError, TypeError, ValueError) as error:
-            raise CheckpointError(f"This is not the JSON half of a checkpoint ({error}).") from error
+            formation = None if data.get("formation") is None else _read_config(data["formation"])
+            card = cls(**{**data, "potential": _read_config(data["potential"]), "formation": formation})
+        except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+            raise CheckpointError(f"This is not the JSON half of a checkpoint ({str(error)[:200]}).") from error
+        check_card(card)
+        return card
 
 
-def _read_config(data: Mapping[str, Any] | None) -> PotentialConfig | None:
-    if data is None:
-        return None
+def _read_config(data: Mapping[str, Any]) -> PotentialConfig:
     values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in data.items()}
     return PotentialConfig(**values)
 
@@ -165,3 +166,5 @@ def read_card(path: Path) -> ModelCard:
         return ModelCard.from_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ModelNotFoundError(path.stem, f"There is no checkpoint at {path}.") from error
+    except UnicodeDecodeError as error:
+        raise CheckpointError(f"{path} is not the JSON half of a checkpoint ({error}).") from error

@@ -29,7 +29,7 @@ WELL_FORMED = st.recursive(
 )
 
 
-@settings(max_examples=1000)
+@settings(max_examples=1000, deadline=None)
 @given(st.text(max_size=300) | MEANT_AS_FORMULAS | LOOK_ALIKES | WELL_FORMED)
 @example("\ud800")
 @example("Li" + "\n")
@@ -47,7 +47,7 @@ def test_any_text_is_refused_in_order_or_means_one_formula(text: str) -> None:
     assert text.isascii()
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(WELL_FORMED)
 def test_it_means_what_pymatgen_reads(text: str) -> None:
     from pymatgen.core import Composition  # noqa: PLC0415  half a second
@@ -62,7 +62,7 @@ def test_it_means_what_pymatgen_reads(text: str) -> None:
     assert dict(formula.counts) == expected
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(st.text(max_size=220) | MEANT_AS_FORMULAS | LOOK_ALIKES)
 def test_no_job_has_a_composition_that_the_grammar_refuses(text: str) -> None:
     refusal = parse(text)
