@@ -26,8 +26,10 @@ from service.jobs import (
     cancel_job,
     claim_chunk,
     fail_chunk,
+    find_claim,
     list_due_chunks,
     load_job_structures,
+    lose_chunk,
     record_analysis,
     record_generated,
     release_chunk,
@@ -38,6 +40,7 @@ from service.store import Store
 from service.store.tables import chunks, jobs
 
 N_SAMPLES = 3
+MAX_LOST = 3
 
 
 class JobMachine(RuleBasedStateMachine):
@@ -82,6 +85,18 @@ class JobMachine(RuleBasedStateMachine):
         if claim:
             release_chunk(self.store, claim)
 
+    @rule(claim=claims)
+    def lose(self, claim: Claim | None) -> None:
+        if claim:
+            lose_chunk(self.store, claim, "a defect")
+
+    @rule(chunk=st.integers(0, 2))
+    def bury(self, chunk: int) -> None:
+        """The child died, and its parent says so."""
+        claim = find_claim(self.store, f"{self.job_id}-c{chunk:05d}", "worker")
+        if claim:
+            assert lose_chunk(self.store, claim, "killed")
+
     @rule(claim=consumes(claims))
     def fail(self, claim: Claim | None) -> None:
         if claim:
@@ -123,6 +138,16 @@ class JobMachine(RuleBasedStateMachine):
         assert n_announced == n_active
         assert n_active or self.states[self.job_id] in TERMINAL_JOB_STATES
         assert set(list_due_chunks(self.store)) <= set(self.states)
+
+    @invariant()
+    def an_attempt_is_lost_once_and_three_are_the_end(self) -> None:
+        columns = chunks.c["state", "attempt", "lost_attempts", "cause"]
+        with self.store.reading() as tx:
+            rows = tx.connection.execute(chunks.select().with_only_columns(*columns)).all()
+        for row in rows:
+            assert row.lost_attempts <= min(row.attempt, MAX_LOST)
+            assert (row.cause is not None) == (row.lost_attempts > 0)
+            assert row.lost_attempts < MAX_LOST or row.state is ChunkState.FAILED
 
     @invariant()
     def nothing_stored_is_lost_or_doubled(self) -> None:

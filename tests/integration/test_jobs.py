@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import pytest
 from databases import CUBE, FINGERPRINT, claim_next, lis2, record, run_job, state_of
+from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 
 from service.domain import (
@@ -34,9 +35,11 @@ from service.jobs import (
     cancel_job,
     claim_chunk,
     fail_chunk,
+    find_claim,
     list_due_chunks,
     load_prototypes,
     load_references,
+    lose_chunk,
     mark_announced,
     record_analysis,
     record_generated,
@@ -175,6 +178,24 @@ def test_a_chunk_that_kills_its_workers_fails_the_job(store: Store) -> None:
         "Samples 0 to 1 failed 3 times, the last time with this cause: its worker was lost without a word."
     )
     assert list_due_chunks(store) == []
+
+
+def test_a_worker_known_to_be_dead_loses_only_what_it_has(store: Store) -> None:
+    submit_job(store, lis2(1))
+    (chunk_id,) = list_due_chunks(store)
+    assert find_claim(store, chunk_id, "a") is None
+    claim = claim_next(store, "a")
+    assert find_claim(store, chunk_id, "b") is None
+    assert find_claim(store, chunk_id, "a") == claim
+    assert lose_chunk(store, claim, "killed by signal 9")
+    assert list_due_chunks(store) == [chunk_id]
+    assert not lose_chunk(store, claim, "killed again")
+    assert find_claim(store, chunk_id, "a") is None
+    heir = claim_next(store, "b")
+    assert not lose_chunk(store, claim, "killed again")
+    with store.reading() as tx:
+        row = tx.connection.execute(select(chunks).where(chunks.c.id == chunk_id)).one()
+    assert (heir.attempt, row.attempt, row.lost_attempts, row.cause) == (2, 2, 1, "killed by signal 9")
 
 
 def test_a_permanent_failure_fails_the_job_with_its_cause(store: Store) -> None:
