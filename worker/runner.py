@@ -96,8 +96,7 @@ class ChunkRunner:
         except Exception as error:  # noqa: BLE001  # process boundary: a defect must not take other chunks along
             return self._give_up(claim, error)
         if not is_recorded:
-            _log.warning("chunk_fenced", reason="The result came too late.")
-            return Outcome.FENCED
+            return _fence("The result came too late.")
         _log.info("chunk_finished")
         return Outcome.RECORDED
 
@@ -116,8 +115,13 @@ class ChunkRunner:
             Outcome.BROKE: lambda: lose_chunk(store, claim, reason, max_lost_attempts=most),
         }
         if outcome in last_words and not wait_out(last_words[outcome], self._settings.lease_seconds):
-            return Outcome.FENCED  # it was not ours to say
+            return _fence("It was not ours to say what becomes of the chunk.")
         return outcome
+
+
+def _fence(reason: str) -> Outcome:
+    _log.warning("chunk_fenced", reason=reason)
+    return Outcome.FENCED
 
 
 def _judge(error: Exception) -> Outcome:

@@ -45,18 +45,13 @@ def listen_for_stop() -> None:
     signal.signal(STOP_SIGNAL, lambda _number, _frame: _stop_requested.set())
 
 
-def is_stopping() -> bool:
-    """Whether this process was asked to leave its chunk."""
-    return _stop_requested.is_set()
-
-
 def check_stop() -> None:
     """Go on only if nobody asked to stop.
 
     Raises:
         StopRequestedError: somebody did.
     """
-    if is_stopping():
+    if _stop_requested.is_set():
         raise StopRequestedError("This worker stops.")
 
 
