@@ -11,6 +11,7 @@ from typing import Any, Final
 from pydantic.json_schema import models_json_schema
 
 from service.api.catalog import PROBLEMS
+from service.api.examples import EXAMPLES
 from service.api.problems import MEDIA_TYPE, FieldError, Problem
 
 Json = dict[str, Any]
@@ -55,6 +56,8 @@ def complete(document: Json) -> Json:
     )[1]["$defs"]
     own = {name: schema for name, schema in components["schemas"].items() if "ValidationError" not in name}
     components["schemas"] = dict(sorted((own | schemas).items()))
+    for name, example in EXAMPLES.items():
+        components["schemas"][name]["examples"] = [example]
     return document
 
 

@@ -134,7 +134,20 @@ class GenerateRequest(BaseModel):
 class ReferenceUpload(BaseModel):
     """Known structures in the text of a file."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "name": "lithium sulphide",
+                    "source": "Wyckoff, Crystal Structures, 2nd ed., vol. 1 (1963)",
+                    "format": "poscar",
+                    "content": "Li2S\n1\n0 2.854 2.854\n2.854 0 2.854\n2.854 2.854 0\nLi S\n2 1\ndirect\n"
+                    "0.25 0.25 0.25\n0.75 0.75 0.75\n0 0 0\n",
+                }
+            ]
+        },
+    )
 
     name: str = Field(
         min_length=1,

@@ -114,10 +114,19 @@ class StructureItem(BaseModel):
         return cls.model_validate({**vars(view), **derived})
 
 
-class StructureDetail(StructureItem):
-    """A structure with its atoms: numbers, positions (Å), cell (Å, a vector per row), periodic."""
+class Atoms(BaseModel):
+    """The atoms of a structure."""
 
-    atoms: dict[str, Any]
+    numbers: list[int] = Field(description="Atomic number of each atom.")
+    positions: list[list[float]] = Field(description="Cartesian coordinates of each atom, Å.")
+    cell: list[list[float]] = Field(description="The cell, a vector per row, Å; zeros where there is none.")
+    periodic: list[bool] = Field(description="Whether the structure repeats along each of the cell vectors.")
+
+
+class StructureDetail(StructureItem):
+    """A structure with its atoms."""
+
+    atoms: Atoms
 
 
 class ModelItem(BaseModel):

@@ -21,7 +21,8 @@ from fuzz.reading import read_all
 from fuzz.subject import SECRET, fill
 from service.settings import Settings
 
-_EXAMPLES_PER_REQUEST = 1 / 30
+_EXAMPLES = 150
+"""For each operation in a round: of some there are not many more that differ, and looking for them takes long."""
 
 
 def main(
@@ -62,7 +63,9 @@ def fuzz_api(requests: int, seed: int, folder: Path) -> Campaign:
         with run_rmatch("api", "--port", str(port), environment=environment):
             wait_until(lambda: _answers(url), "the API starts")
             while total.n_requests < requests:
-                config = make_config(seed, max(20, round((requests - total.n_requests) * _EXAMPLES_PER_REQUEST)), key)
+                is_first = total.n_requests == 0
+                examples = min(_EXAMPLES, requests // 20)
+                config = make_config(seed, examples, key, is_systematic=is_first)
                 total.add(run_campaign(schemathesis.openapi.from_url(f"{url}/openapi.json", config=config)))
                 seed += 1
     return total

@@ -89,15 +89,22 @@ class Campaign:
                     self.failures[message[:1000]] += 1
 
 
-def make_config(seed: int, max_examples: int, key: str) -> SchemathesisConfig:
-    """All checks on, this many examples for each operation, under an API key."""
+def make_config(seed: int, max_examples: int, key: str, *, is_systematic: bool = True) -> SchemathesisConfig:
+    """All checks on, this many examples for each operation, under an API key.
+
+    What the fuzzer goes through systematically comes beside the examples, and is the same for every seed.
+    """
     load_all_checks()
     schemathesis.openapi.format("formula", FORMULAS)
     return SchemathesisConfig.from_dict({
         "seed": seed,
         "headers": {"Authorization": f"Bearer {key}"},
         "generation": {"max-examples": max_examples, "database": "none"},
-        "phases": {"stateful": {"generation": {"max-examples": max_examples}}},
+        "phases": {
+            "examples": {"enabled": is_systematic},
+            "coverage": {"enabled": is_systematic},
+            "stateful": {"generation": {"max-examples": max_examples}},
+        },
         "request-timeout": 30,
         # each upload starts a process; files have a fuzzer of their own
         "operations": [{"include-operation-id": "post_references", "generation": {"max-examples": max_examples // 8}}],
