@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 
 from fastapi import APIRouter
@@ -35,6 +36,13 @@ def get_model(name: str, services: Use, _principal: Reader) -> ModelDetail:
 
 def _fingerprint(path: Path) -> str | None:
     try:
-        return read_fingerprint(path)
+        changed = tuple(file.stat().st_mtime_ns for file in (path, path.with_suffix(".safetensors")))
+        return _keep_fingerprint(path, changed)
     except FileNotFoundError:
         return None
+
+
+@lru_cache(maxsize=256)
+def _keep_fingerprint(path: Path, _changed: tuple[int, ...]) -> str:
+    """The fingerprint of files that were changed at these times: hashing weights takes longer than all the rest."""
+    return read_fingerprint(path)
