@@ -22,7 +22,7 @@ MAX_CONNECTIONS: Final = _POOL_SIZE + _OVERFLOW
 
 _WAIT_SECONDS = 5.0
 _SQLITE_BUSY_SECONDS = 30.0
-_IDLE_SECONDS = 15
+_IDLE_SECONDS = 60.0
 """A session that has begun a transaction and says nothing for so long is ended: a process that was stopped in the
 middle of one would keep its locks from all others."""
 
@@ -96,7 +96,7 @@ def _configure_postgresql(
         "plan_cache_mode": "force_custom_plan",
         "jit": "off",
         "statement_timeout": str(round(1000 * statement_seconds)),
-        "idle_in_transaction_session_timeout": str(1000 * _IDLE_SECONDS),
+        "idle_in_transaction_session_timeout": str(round(1000 * (statement_seconds or _IDLE_SECONDS))),
     }
     names = ", ".join("set_config(%s, %s, false)" for _ in options)
     connection.execute(f"SELECT {names}".encode(), [part for option in options.items() for part in option])

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import cast
 
+from psycopg.errors import IdleInTransactionSessionTimeout
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import QueuePool
 
@@ -184,6 +185,10 @@ class Store:
         try:
             with self._connect(engine) as connection, connection.begin():
                 yield connection
+        except InternalError as error:
+            if not isinstance(error.orig, IdleInTransactionSessionTimeout):
+                raise
+            raise StoreUnavailableError("The database has given this process up: it stood still for long.") from error
         except (OperationalError, InterfaceError, PoolTimeoutError) as error:
             if isinstance(error, DBAPIError) and error.connection_invalidated:
                 self._breaker.fail()

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import random
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from threading import Event
 
+import pytest
 from databases import FINGERPRINT, lis2, record, state_of
 from sqlalchemy import func, select
 
-from service.domain import PUBLIC_GROUP, ChunkKind, Claim, JobFinishedError, JobState, LeaseStatus, Progress
+from service.domain import (
+    PUBLIC_GROUP,
+    ChunkKind,
+    Claim,
+    JobFinishedError,
+    JobState,
+    LeaseStatus,
+    Progress,
+    StoreUnavailableError,
+)
 from service.jobs import (
     ChunkLimits,
     announce_due_chunks,
@@ -85,3 +96,23 @@ def cancel(store: Store, job_id: str) -> None:
         cancel_job(store, job_id, PUBLIC_GROUP)
     except JobFinishedError:
         assert state_of(store, job_id) is JobState.SUCCEEDED
+
+
+def test_a_session_that_falls_silent_gives_up_its_locks(postgres_url: str) -> None:
+    """As a process that is stopped in the middle of a transaction; it learns of it when it goes on."""
+    with closing(Store(postgres_url)) as patient, closing(Store(postgres_url, statement_seconds=0.5)) as hasty:
+        patient.migrate()
+        job_id = submit_job(patient, lis2())
+
+        def fall_silent() -> None:
+            with patient.transaction() as tx:
+                tx.jobs.lock(job_id)
+                with pytest.raises(StoreUnavailableError, match="statement timeout"):
+                    cancel_job(hasty, job_id, PUBLIC_GROUP)
+                tx.connection.exec_driver_sql("SET idle_in_transaction_session_timeout = 100")
+                cancel_job(patient, job_id, PUBLIC_GROUP)
+                tx.jobs.lock(job_id)
+
+        with pytest.raises(StoreUnavailableError, match="stood still for long"):
+            fall_silent()
+        assert state_of(patient, job_id) is JobState.CANCELLED
