@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
@@ -15,24 +15,36 @@ from benchmarks.traffic import Call
 SUBMIT: Final = "POST /generate"
 COMPOSITIONS: Final = ("LiS2", "Li2S", "Li3PS4", "NaCl", "MgO", "SiO2", "TiO2", "KZnF3", "Al2O3", "GaN")
 _SYSTEMS: Final = ("Cl-Li-P-S", "Li-S", "O-Si", "Li-O", "Li-O-P", "Fe-O", "Na-O", "Cl-Li")
-_LISTS: Final = (
-    "", "chemsys={system}", "chemsys={system}&sort=energy", "composition=LiS2&sort=energy", "elements=Li,S",
-    "matched=true&sort=-created", "unique=true&converged=true&sort=energy_above_hull", "energy_above_hull_max=0.05",
-    "model=mp20-plus&matched=true", "model=qm7b&passes_checks=true", "start=wyckoff&chemsys={system}",
-)  # fmt: skip
-_KINDS: Final[Mapping[str, int]] = {
-    "GET /jobs/{id}": 22,
-    "GET /jobs": 6,
-    "GET /structures": 22,
-    "GET /structures, next page": 6,
-    "GET /structures?hull=true": 10,
-    "GET /structures/{id}": 8,
-    "GET /structures/{id} as CIF": 8,
-    "GET /references": 4,
-    "GET /models": 4,
-    SUBMIT: 10,
+_READS: Final[Mapping[str, tuple[int, tuple[str, ...]]]] = {
+    "GET /jobs/{id}": (22, ("/jobs/{job}",)),
+    "GET /jobs": (6, ("/jobs", "/jobs?state=queued", "/jobs?state=succeeded")),
+    "GET /structures": (
+        22,
+        (
+            "/structures",
+            "/structures?chemsys={system}",
+            "/structures?chemsys={system}&sort=energy",
+            "/structures?composition=LiS2&sort=energy",
+            "/structures?elements=Li,S",
+            "/structures?matched=true&sort=-created",
+            "/structures?unique=true&converged=true&sort=energy_above_hull",
+            "/structures?energy_above_hull_max=0.05",
+            "/structures?model=mp20-plus&matched=true",
+            "/structures?model=qm7b&passes_checks=true",
+            "/structures?start=wyckoff&chemsys={system}",
+        ),
+    ),
+    "GET /structures, next page": (6, ("{next_page}",)),
+    "GET /structures?hull=true": (10, ("/structures?hull=true&chemsys={system}&sort=energy_above_hull",)),
+    "GET /structures/{id}": (8, ("/structures/{structure}",)),
+    "GET /structures/{id} as CIF": (8, ("/structures/{structure}?format=cif",)),
+    "GET /references": (4, ("/references", "/references?composition=LiS2")),
+    "GET /models": (4, ("/models", "/models/mp20-plus")),
 }
-"""How often each kind comes, in a hundred."""
+"""Reads: how often each kind comes, in a hundred requests, and what it asks for."""
+
+_SUBMITS: Final = 10
+"""The same of submits."""
 
 _REPEATED: Final = 0.1
 """Share of the submits that are sent again: their key gives the same job, and no second one."""
@@ -61,7 +73,8 @@ class Users:
     def calls(self) -> Iterator[Call]:
         """Requests without end."""
         rng = random.Random(self.seed)
-        kinds, weights = list(_KINDS), list(_KINDS.values())
+        kinds = [SUBMIT, *_READS]
+        weights = [_SUBMITS, *(weight for weight, _ in _READS.values())]
         while True:
             yield self.draw(rng.choices(kinds, weights)[0], rng)
 
@@ -69,24 +82,14 @@ class Users:
         """A request of one kind."""
         if kind == SUBMIT:
             return self._submit(rng)
-        path = self._path(kind, rng)
+        path = rng.choice(_READS[kind][1]).format(
+            job=rng.choice(self.jobs),
+            structure=rng.choice(self.structures),
+            system=rng.choice(_SYSTEMS),
+            next_page=self._next_page,
+        )
         on_answer = self._note_page if path.startswith("/structures?") else _is_ok
         return Call(kind, self._write("GET", path), on_answer)
-
-    def _path(self, kind: str, rng: random.Random) -> str:
-        system = rng.choice(_SYSTEMS)
-        choose: Mapping[str, Callable[[], str]] = {
-            "GET /jobs/{id}": lambda: f"/jobs/{rng.choice(self.jobs)}",
-            "GET /jobs": lambda: rng.choice(("/jobs", "/jobs?state=queued", "/jobs?state=succeeded")),
-            "GET /structures": lambda: f"/structures?{rng.choice(_LISTS).format(system=system)}",
-            "GET /structures, next page": lambda: self._next_page,
-            "GET /structures?hull=true": lambda: f"/structures?hull=true&chemsys={system}&sort=energy_above_hull",
-            "GET /structures/{id}": lambda: f"/structures/{rng.choice(self.structures)}",
-            "GET /structures/{id} as CIF": lambda: f"/structures/{rng.choice(self.structures)}?format=cif",
-            "GET /references": lambda: rng.choice(("/references", "/references?composition=LiS2")),
-            "GET /models": lambda: rng.choice(("/models", "/models/mp20-plus")),
-        }
-        return choose[kind]()
 
     def _submit(self, rng: random.Random) -> Call:
         if self.accepted and rng.random() < _REPEATED:
