@@ -9,7 +9,7 @@ import time
 class Breaker:
     """Admits everybody while things work, and after a failure one at a time, until one of them succeeds.
 
-    Whoever was admitted says how it went: :meth:`succeed` or :meth:`fail`. Safe to share between threads.
+    Whoever was admitted must :meth:`settle` it, whatever happens. Safe to share between threads.
 
     Args:
         pause_seconds: how long nobody is admitted after a second failure in a row; the first may be no more than a
@@ -31,14 +31,9 @@ class Breaker:
             self._is_tried = self._is_open
             return True
 
-    def succeed(self) -> None:
-        """It worked: everybody is admitted again."""
+    def settle(self, *, worked: bool) -> None:
+        """It worked, and everybody is admitted again; or it did not."""
         with self._lock:
-            self._is_open = self._is_tried = False
-
-    def fail(self) -> None:
-        """It did not."""
-        with self._lock:
-            if self._is_open:
+            if self._is_open and not worked:
                 self._closed_until = time.monotonic() + self._pause_seconds
-            self._is_open, self._is_tried = True, False
+            self._is_open, self._is_tried = not worked, False

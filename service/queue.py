@@ -54,14 +54,15 @@ class ChunkQueue:
         """
         if not self._breaker.admits():
             return False
+        is_taken = False
         try:
             self._app.send_task(TASK_NAME, args=[chunk_id], retry=False)
+            is_taken = True
         except (OperationalError, OSError) as error:
-            self._breaker.fail()
             _log.warning("broker_unavailable", chunk=chunk_id, error=str(error)[:200])
-            return False
-        self._breaker.succeed()
-        return True
+        finally:
+            self._breaker.settle(worked=is_taken)
+        return is_taken
 
     def answers(self) -> bool:
         """Whether the broker takes connections; within half a second where its name is known."""

@@ -191,15 +191,15 @@ class Store:
             raise StoreUnavailableError("The database has given this process up: it stood still for long.") from error
         except (OperationalError, InterfaceError, PoolTimeoutError) as error:
             if isinstance(error, DBAPIError) and error.connection_invalidated:
-                self._breaker.fail()
+                self._breaker.settle(worked=False)
             raise StoreUnavailableError(f"The database does not answer: {str(error)[:200]}") from error
 
     def _connect(self, engine: Engine) -> Connection:
         """A connection that was heard of just now."""
+        is_alive = False
         try:
             connection = engine.connect()
-        except BaseException:
-            self._breaker.fail()
-            raise
-        self._breaker.succeed()
+            is_alive = True
+        finally:
+            self._breaker.settle(worked=is_alive)
         return connection

@@ -14,6 +14,7 @@ from typing import Any
 
 import psycopg
 import pytest
+import redis
 from fastapi.testclient import TestClient
 from httpx2 import Response
 from processes import run_rmatch
@@ -109,6 +110,17 @@ def test_without_redis_submissions_are_accepted_as_fast(client: TestClient, brok
         found = time_submits(client)
     assert statistics.median(found) < 3 * statistics.median(usual)
     assert sum(seconds > SEND_TIMEOUT_SECONDS + max(usual) for seconds in found) <= 3
+
+
+@pytest.mark.parametrize("setting", [("maxmemory", "1"), ("min-replicas-to-write", "1")], ids=["full", "alone"])
+def test_a_broker_that_takes_no_messages_keeps_no_job_out(
+    client: TestClient, broker: RedisServer, setting: tuple[str, str]
+) -> None:
+    submit(client)
+    with redis.Redis.from_url(broker.url) as administrator:
+        administrator.config_set(*setting)
+        assert submit(client).status_code == 202
+        administrator.config_set(setting[0], "0")
 
 
 @pytest.mark.timeout(120)
