@@ -11,18 +11,15 @@ from typing import Annotated, Any
 import httpx
 import schemathesis
 import typer
+from fuzz.campaign import Campaign, run_campaign
+from fuzz.mutations import mutate_many
+from fuzz.reading import read_all
+from fuzz.subject import SECRET, fill
 from processes import run_rmatch
 from rich.console import Console
 from servers import HOST, free_port, run_postgres, wait_until
 
-from fuzz.campaign import Campaign, make_config, run_campaign
-from fuzz.mutations import mutate_many
-from fuzz.reading import read_all
-from fuzz.subject import SECRET, fill
 from service.settings import Settings
-
-_EXAMPLES = 150
-"""For each operation in a round: of some there are not many more that differ, and looking for them takes long."""
 
 
 def main(
@@ -50,10 +47,9 @@ def main(
 
 
 def fuzz_api(requests: int, seed: int, folder: Path) -> Campaign:
-    """Fuzz a service on PostgreSQL, round after round, until it has answered so many requests."""
+    """Fuzz a service on PostgreSQL."""
     port = free_port()
     url = f"http://{HOST}:{port}"
-    total = Campaign()
     with run_postgres() as postgres, postgres.new_database() as database_url:
         options: dict[str, Any] = {"data_dir": folder, "database_url": database_url, "keys": "on", "key_secret": SECRET}
         settings = Settings(**options, event_stream_seconds=0.01)
@@ -62,13 +58,9 @@ def fuzz_api(requests: int, seed: int, folder: Path) -> Campaign:
         environment = {f"RMATCH_{name.upper()}": str(value) for name, value in changed.items()}
         with run_rmatch("api", "--port", str(port), environment=environment):
             wait_until(lambda: _answers(url), "the API starts")
-            while total.n_requests < requests:
-                is_first = total.n_requests == 0
-                examples = min(_EXAMPLES, requests // 20)
-                config = make_config(seed, examples, key, is_systematic=is_first)
-                total.add(run_campaign(schemathesis.openapi.from_url(f"{url}/openapi.json", config=config)))
-                seed += 1
-    return total
+            return run_campaign(
+                lambda config: schemathesis.openapi.from_url(f"{url}/openapi.json", config=config), requests, seed, key
+            )
 
 
 def _answers(url: str) -> bool:

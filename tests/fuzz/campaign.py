@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import schemathesis
+from fuzz.accepted import accepted
 from hypothesis import strategies as st
 from schemathesis.checks import load_all_checks
 from schemathesis.config import SchemathesisConfig
@@ -14,12 +16,13 @@ from schemathesis.engine import from_schema
 from schemathesis.engine.events import FatalError, FuzzScenarioFinished, NonFatalError, ScenarioFinished
 from schemathesis.schemas import BaseSchema
 
-from fuzz.accepted import accepted
-
 FORMULAS: Final = st.lists(
     st.tuples(st.sampled_from(("Li", "S", "C", "H", "O", "P")), st.integers(1, 4)), min_size=1, max_size=3
 ).map(lambda counts: "".join(f"{symbol}{count}" for symbol, count in counts))
 """Among all texts, formulas are rare."""
+
+_EXAMPLES: Final = 160
+"""For each operation in a round: of some there are not many more that differ, and looking for them takes long."""
 
 
 @dataclass
@@ -111,8 +114,25 @@ def make_config(seed: int, max_examples: int, key: str, *, is_systematic: bool =
     })  # fmt: skip
 
 
-def run_campaign(schema: BaseSchema) -> Campaign:
-    """Make the requests, one after the other."""
+def run_campaign(load: Callable[[SchemathesisConfig], BaseSchema], n_requests: int, seed: int, key: str) -> Campaign:
+    """Make this many requests or somewhat more, in rounds, each of a seed of its own.
+
+    Args:
+        load: gives the document of the service that is asked.
+        n_requests: how many.
+        seed: of the first round.
+        key: API key.
+    """
+    total = Campaign()
+    while total.n_requests < n_requests and not total.errors:
+        examples = min(_EXAMPLES, 1 + (n_requests - total.n_requests) // 12)
+        config = make_config(seed, examples, key, is_systematic=total.n_requests == 0)
+        total.add(_run_round(load(config)))
+        seed += 1
+    return total
+
+
+def _run_round(schema: BaseSchema) -> Campaign:
     campaign = Campaign()
     for event in from_schema(schema).execute():
         if isinstance(event, ScenarioFinished | FuzzScenarioFinished):

@@ -6,8 +6,8 @@ from contextlib import closing
 from typing import Final
 
 from databases import lis2, run_job
-
 from fuzz.mutations import SELECTIVE_POSCAR
+
 from rm_engine.files import parse_structures, to_json
 from rm_engine.spec import GenerationSpec
 from service.domain import MoleculeRecord, Reference, Scope

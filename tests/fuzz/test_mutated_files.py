@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-
 from fuzz.mutations import mutate_many, read_originals
 from fuzz.reading import MOST_SECONDS, read_all
+
 from rm_engine.errors import InputError
 from service.reading import answer
 from service.sandbox import Sandbox
