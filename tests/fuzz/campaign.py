@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -23,6 +25,19 @@ FORMULAS: Final = st.lists(
 
 _EXAMPLES: Final = 160
 """For each operation in a round: of some there are not many more that differ, and looking for them takes long."""
+
+
+_INNER: Final = re.compile(
+    r'Traceback|File "|\w\.py\b|\bSELECT |\bINSERT |sqlalchemy|psycopg|sqlite|site-packages|/home/|/root/|/tmp/'
+)
+
+
+def find_leak(text: str) -> str:
+    """What an error tells of the service's inside, or repeats of the request at length; empty where it does not."""
+    if found := _INNER.search(text):
+        return found[0]
+    errors = json.loads(text).get("errors", ()) if text.startswith("{") else ()
+    return next((error["value"] for error in errors if len(error["value"]) > 80), "")
 
 
 @dataclass
@@ -79,6 +94,8 @@ class Campaign:
             case = recorder.cases[case_id].value
             status = interaction.response.status_code if interaction.response else "none"
             self.statuses[f"{case.method} {case.path} {status}"] += 1
+            if interaction.response and status >= 400 and (leak := find_leak(interaction.response.text)):
+                self.failures[f"leak: {case.method} {case.path} {status}: {leak}"] += 1
         for case_id, nodes in recorder.checks.items():
             case = recorder.cases[case_id].value
             for node in nodes:
