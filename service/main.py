@@ -21,6 +21,8 @@ from service.api.observation import Observation
 from service.api.problems import install_problem_handlers
 from service.api.services import Services
 from service.logs import configure_logging
+from service.optimade import routes as optimade
+from service.optimade.errors import dress, dress_document
 from service.security import check_exposure
 from service.seeding import seed_beside
 from service.settings import Settings
@@ -45,7 +47,7 @@ class Application(FastAPI):
     def openapi(self) -> dict[str, Any]:
         """The OpenAPI document, with the problems that every route may answer with."""
         if self.openapi_schema is None:
-            self.openapi_schema = complete(super().openapi())
+            self.openapi_schema = dress_document(complete(super().openapi()))
         return self.openapi_schema
 
 
@@ -72,9 +74,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.draining = threading.Event()  # set when the process is about to end
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, seconds=settings.body_seconds)
     _add_gates(app, services)
-    install_problem_handlers(app)
+    install_problem_handlers(app, dress)
     for module in (jobs, events, structures, references, models, workers, metrics, health, pages):
         app.include_router(module.router)
+    for router in optimade.routers:
+        app.include_router(router)
     return app
 
 

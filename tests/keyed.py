@@ -63,6 +63,18 @@ def guarded_calls(app: FastAPI) -> list[Call]:
     return [call for call in calls_of(app) if call.path not in OPEN_PATHS]
 
 
+def code_of(answer: Response) -> str:
+    """The code in a problem document, or in an error of OPTIMADE where it was asked for."""
+    content = answer.json()
+    if answer.url.path.startswith("/optimade/"):
+        assert answer.headers["content-type"] == "application/vnd.api+json"
+        assert set(content) == {"errors", "meta"}
+        return str(content["errors"][0]["code"])
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert set(content) == {"type", "title", "status", "code", "detail", "errors"}
+    return str(content["code"])
+
+
 def make_key(store: Store, group: str = "a", *scopes: Scope, **fields: Any) -> str:
     """A key of a group, with all scopes unless some are given; other fields are those of the request."""
     secret: str = fields.pop("secret", SECRET)

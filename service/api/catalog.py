@@ -53,8 +53,11 @@ PROBLEMS: Final[Mapping[int, Mapping[str, str]]] = {
         "no_structures": "There is no structure in the file.",
         "no_cell": "A structure without a cell cannot be written in this format.",
         "no_molecule": "A crystal cannot be written in this format.",
+        "invalid_filter": "A filter is not one of OPTIMADE, or too long or too deep.",
+        "unknown_property": "There is no property of this name.",
     },
     429: {"quota_exceeded": "More work is queued under this key than it may have."},
+    501: {"not_implemented": "An optional part of OPTIMADE was asked for, or values of two types are compared."},
     503: {
         "database_unavailable": "The database does not answer.",
         "queue_full": "More work is queued than the service takes.",

@@ -75,10 +75,10 @@ def problem_response(
     return Response(content, status, headers, MEDIA_TYPE)
 
 
-def install_problem_handlers(app: FastAPI) -> None:
-    """Let every error of the app answer with a problem document."""
+def install_problem_handlers(app: FastAPI, finish: Callable[[Request, Response], Response]) -> None:
+    """Let every error of the app answer with a problem document, or with what ``finish`` makes of it."""
     for kind, handle in _handlers().items():
-        app.add_exception_handler(kind, handle)
+        app.add_exception_handler(kind, lambda request, error, handle=handle: finish(request, handle(request, error)))
 
 
 def _handlers() -> dict[type[Exception], Callable[[Request, Any], Response]]:
@@ -177,6 +177,7 @@ _HTTP_CODES: Final = {
     406: "not_acceptable",
     408: "body_too_slow",
     413: "body_too_large",
+    501: "not_implemented",
 }
 
 

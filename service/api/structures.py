@@ -87,7 +87,7 @@ class StructureFilters(BaseModel):
             on_hull=self.hull,
             order=self._order,
             descending=self.sort.startswith("-"),
-            after=None if self.cursor is None else self._decode(self.cursor),
+            after=None if self.cursor is None else read_cursor(self.cursor, self.sort, self._order),
             limit=page_size(self.limit, settings),
         )
 
@@ -95,12 +95,18 @@ class StructureFilters(BaseModel):
     def _order(self) -> StructureOrder:
         return StructureOrder(self.sort.removeprefix("-"))
 
-    def _decode(self, cursor: str) -> tuple[Any, str]:
-        kind = str if self._order is StructureOrder.CREATED else (float, type(None))
-        sort, value, last_id = decode_cursor(cursor, str, kind, str)
-        if sort != self.sort or not is_structure_id(last_id):
-            raise refuse_cursor(cursor)
-        return (last_id if self._order is StructureOrder.CREATED else value), last_id
+
+def read_cursor(cursor: str, sort: str, order: StructureOrder) -> tuple[Any, str]:
+    """The key that the page before ended with: the value that the list is in order of, and the id.
+
+    Raises:
+        InputError: the cursor is none of a list in this order.
+    """
+    kind = str if order is StructureOrder.CREATED else (float, type(None))
+    found_sort, value, last_id = decode_cursor(cursor, str, kind, str)
+    if found_sort != sort or not is_structure_id(last_id):
+        raise refuse_cursor(cursor)
+    return (last_id if order is StructureOrder.CREATED else value), last_id
 
 
 @router.get("", response_model=StructurePage)

@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 
 from rm_engine.spec.card import EnergyKind
 from service.domain.chunks import AtomsJson
+from service.domain.filters import ALL_STRUCTURES, Filter
 from service.domain.molecules import MoleculeRecord
 from service.domain.states import JobState
 
@@ -186,6 +187,7 @@ class StructureQuery:
         matched: the same as a known structure, or not.
         energy_above_hull_max: largest energy above the hull, per atom.
         on_hull: on the hull of its chemical system, or above it.
+        where: further conditions.
         order: what to sort by.
         descending: largest first.
         after: key of the last item of the page before.
@@ -207,6 +209,7 @@ class StructureQuery:
     matched: bool | None = None
     energy_above_hull_max: float | None = None
     on_hull: bool | None = None
+    where: Filter = ALL_STRUCTURES
     order: StructureOrder = StructureOrder.CREATED
     descending: bool = True
     after: tuple[Any, ...] | None = None

@@ -18,7 +18,9 @@ from sqlalchemy import (
     RowMapping,
     Select,
     Text,
+    and_,
     any_,
+    case,
     func,
     literal,
     select,
@@ -28,9 +30,11 @@ from sqlalchemy import (
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from rm_engine.spec.limits import MAX_SAMPLES
+from service.domain.filters import ALL_STRUCTURES, every, has_elements
 from service.domain.ids import structure_id_of
 from service.domain.views import StructureOrder, StructureQuery
-from service.store.tables import IS_ON_HULL, ON_HULL, chemical_system_elements, structures, unindexed
+from service.store.structure_filters import FilterTranslator, Narrowing, narrow
+from service.store.tables import IS_ON_HULL, ON_HULL, structures, unindexed
 
 ORDER_COLUMNS: Final[dict[StructureOrder, Column[Any]]] = {
     StructureOrder.ENERGY: structures.c.ranking_energy,
@@ -39,7 +43,7 @@ ORDER_COLUMNS: Final[dict[StructureOrder, Column[Any]]] = {
 }
 
 _MAX_MERGED: Final = 200
-"""Most chemical systems of which the beginnings are merged; of more, the rows in order are tried one by one."""
+"""Most systems or compositions of which the beginnings are merged; of more, the rows in order are tried one by one."""
 
 
 def read_page(connection: Connection, columns: Sequence[ColumnElement[Any]], query: StructureQuery) -> list[RowMapping]:
@@ -51,52 +55,64 @@ def read_page(connection: Connection, columns: Sequence[ColumnElement[Any]], que
         query: filters, order, the key of the page before.
     """
     rows: list[RowMapping] = []
-    systems = _find_systems(connection, query.elements)
+    narrowing, rest = _narrow(connection, query)
     for part in _parts(query):
         n_missing = query.limit + 1 - len(rows)
-        found = select(*columns).where(*_conditions(query, systems, part, n_missing)).order_by(*_keys(query))
+        conditions = _conditions(query, narrowing, [*rest, *part], n_missing)
+        found = select(*columns).where(*conditions).order_by(*_keys(query))
         rows += connection.execute(found.limit(n_missing)).mappings()
         if len(rows) > query.limit:
             break
     return rows
 
 
-def _find_systems(connection: Connection, elements: tuple[str, ...]) -> list[str] | Select[tuple[str]] | None:
-    """The chemical systems that have all these elements; None where none are asked for.
+def count_structures(connection: Connection, query: StructureQuery, max_read: int) -> int | None:
+    """How many structures pass the filters of a query; None where more than ``max_read`` would have to be looked at."""
+    narrowing, rest = _narrow(connection, query)
+    passes = case((and_(*_filters(query, is_narrow=False), *rest), 1))
+    looked_at = [structures.c.group_name == query.group, *([] if narrowing is None else [_is_among(narrowing)])]
+    read = select(passes.label("passes")).where(*looked_at).limit(max_read + 1).subquery()
+    n_read, n_passing = connection.execute(select(func.count(), func.count(read.c.passes)).select_from(read)).one()
+    return int(n_passing) if n_read <= max_read else None
 
-    By name, as PostgreSQL knows of each how common it is, but not of a subquery. SQLite knows of neither.
-    """
-    if not elements:
-        return None
-    table = chemical_system_elements.c
-    query = select(table.chemsys).where(table.symbol.in_(elements)).group_by(table.chemsys)
-    query = query.having(func.count() == len(elements))
-    return query if connection.dialect.name == "sqlite" else list(connection.scalars(query))
+
+def _narrow(connection: Connection, query: StructureQuery) -> tuple[Narrowing | None, list[ColumnElement[bool]]]:
+    """Which compositions the filters leave, and what else of ``where`` their structures must pass."""
+    if not query.elements and query.where == ALL_STRUCTURES:
+        return None, []
+    parts = [has_elements(query.elements), query.where] if query.elements else [query.where]
+    narrowing, rest = narrow(connection, every(parts))
+    if rest == ALL_STRUCTURES:
+        return narrowing, []
+    condition = FilterTranslator(connection).translate(rest)
+    return narrowing, [condition if narrowing is None else unindexed(condition)]
 
 
 def _conditions(
-    query: StructureQuery, systems: list[str] | Select[tuple[str]] | None, part: list[ColumnElement[bool]], limit: int
+    query: StructureQuery, narrowing: Narrowing | None, rest: list[ColumnElement[bool]], limit: int
 ) -> list[ColumnElement[bool]]:
     is_narrow = query.reduced_formula is not None or query.chemsys is not None
-    if not is_narrow and isinstance(systems, list) and len(systems) <= _MAX_MERGED:
-        return [structures.c.id.in_(_merge(systems, query, [*_filters(query, is_narrow=True), *part], limit))]
-    conditions = [*_filters(query, is_narrow=is_narrow), *part]
-    if isinstance(systems, list):
-        conditions.append(structures.c.chemsys == any_(literal(systems, ARRAY(Text))))
-    elif systems is not None:
-        conditions.append(structures.c.chemsys.in_(systems))
-    return conditions
+    if narrowing is None:
+        return [*_filters(query, is_narrow=is_narrow), *rest]
+    if not is_narrow and isinstance(narrowing.values, list) and len(narrowing.values) <= _MAX_MERGED:
+        conditions = [*_filters(query, is_narrow=True), *rest]
+        return [structures.c.id.in_(_merge(narrowing.column, narrowing.values, query, conditions, limit))]
+    return [*_filters(query, is_narrow=is_narrow), *rest, _is_among(narrowing)]
+
+
+def _is_among(narrowing: Narrowing) -> ColumnElement[bool]:
+    if isinstance(narrowing.values, list):
+        return narrowing.column == any_(literal(narrowing.values, ARRAY(Text)))
+    return narrowing.column.in_(narrowing.values)
 
 
 def _merge(
-    systems: list[str], query: StructureQuery, conditions: list[ColumnElement[bool]], limit: int
+    column: Column[str], values: list[str], query: StructureQuery, conditions: list[ColumnElement[bool]], limit: int
 ) -> Select[tuple[str]]:
-    """Ids of the first ``limit`` structures of all systems together, from the first so many of each."""
-    names = func.unnest(literal(systems, ARRAY(Text))).table_valued("name").render_derived("systems")
+    """Ids of the first ``limit`` structures of all these systems or compositions, from the first so many of each."""
+    names = func.unnest(literal(values, ARRAY(Text))).table_valued("name").render_derived("systems")
     columns = dict.fromkeys((structures.c.id, ORDER_COLUMNS[query.order]))
-    first = (
-        select(*columns).where(structures.c.chemsys == names.c.name, *conditions).order_by(*_keys(query)).limit(limit)
-    )
+    first = select(*columns).where(column == names.c.name, *conditions).order_by(*_keys(query)).limit(limit)
     merged = first.correlate(names).lateral("first")
     return select(merged.c.id).select_from(names).join(merged, true()).order_by(*_keys(query, merged.c)).limit(limit)
 

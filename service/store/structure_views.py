@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from sqlalchemy import Connection, RowMapping, and_, select
 
 from service.domain import MoleculeRecord, NotFoundError
 from service.domain.views import MatchView, Page, StructureQuery, StructureView
-from service.store.structure_pages import ORDER_COLUMNS, read_page
+from service.store.structure_pages import ORDER_COLUMNS, count_structures, read_page
 from service.store.tables import matches, references, structure_atoms, structures
 
 _MOLECULE_COLUMNS: Final = ("smiles", "passes_checks", "molecule")
@@ -59,6 +59,17 @@ class StructureViews:
         page = rows[: query.limit]
         next_key = [page[-1][ORDER_COLUMNS[query.order]], page[-1]["id"]] if len(rows) > query.limit else None
         return Page(self._views(page), next_key)
+
+    def count(self, query: StructureQuery, max_read: int) -> int | None:
+        """How many structures pass the filters; None where more than ``max_read`` would have to be looked at."""
+        return count_structures(self.connection, query, max_read)
+
+    def with_atoms(self, views: Sequence[StructureView]) -> list[StructureView]:
+        """The same structures with their atoms."""
+        columns = structure_atoms.c
+        query = select(columns.structure_id, columns.atoms).where(columns.structure_id.in_([v.id for v in views]))
+        atoms = {row.structure_id: row.atoms for row in self.connection.execute(query)}
+        return [replace(view, atoms=atoms[view.id]) for view in views]
 
     def _views(self, rows: Sequence[RowMapping]) -> list[StructureView]:
         found = self._matches([row["id"] for row in rows if row["is_matched"]])

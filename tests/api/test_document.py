@@ -75,7 +75,8 @@ def test_every_status_is_described(document: dict[str, Any]) -> None:
         assert operation["description"], name
         for status, response in operation["responses"].items():
             if int(status) >= 400 and "$ref" in response:
-                assert response["$ref"] == f"#/components/responses/Problem{status}", name
+                kind = "Optimade" if "/optimade/" in name else "Problem"
+                assert response["$ref"] == f"#/components/responses/{kind}{status}", name
     for status, codes in PROBLEMS.items():
         content = document["components"]["responses"][f"Problem{status}"]["content"]
         assert set(content) == {"application/problem+json"}
@@ -91,6 +92,8 @@ def test_every_status_is_described(document: dict[str, Any]) -> None:
         ("post /references", "201 400 401 403 408 413 422 503"),
         ("get /models", "200 401 403 503"),
         ("get /healthz", "200 403"),
+        ("get /optimade/v1/structures", "200 400 401 403 501 503"),
+        ("get /optimade/v1/structures/{structure_id}", "200 400 401 403 404 503"),
     ],
 )
 def test_the_statuses_of_a_route(document: dict[str, Any], operation: str, statuses: str) -> None:
