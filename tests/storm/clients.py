@@ -12,7 +12,6 @@ from itertools import count
 from typing import Any
 
 import httpx
-
 from storm.history import Action, Exchange, History
 from storm.supervisor import Supervisor
 

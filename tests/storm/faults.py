@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from enum import StrEnum
 
 from servers import wait_until
-
 from storm.supervisor import LEASE_SECONDS, Role, Supervisor
 
 PAUSE_SECONDS = LEASE_SECONDS + 1.5

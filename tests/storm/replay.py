@@ -9,12 +9,12 @@ from itertools import zip_longest
 from typing import Any, Final
 
 import psycopg
+from storm.checker import Rule, Violation
 
 from rm_engine.checkpoint import load_model
 from rm_engine.files import to_json
 from rm_engine.search import GeneratedStructure, generate_samples
 from rm_engine.spec import GenerationSpec
-from storm.checker import Rule, Violation
 
 _load = cache(load_model)
 _STRUCTURES: Final = """

@@ -18,13 +18,13 @@ from typing import Any
 import httpx
 from processes import clean_environment
 from servers import HOST, PostgresServer, RedisServer, children_of, free_port, run_postgres, run_redis, wait_until
+from storm.snapshot import GROUP
 
 from service.domain.keys import KeyRequest
 from service.jobs import create_key
 from service.security import load_secret
 from service.settings import Settings
 from service.store import Store
-from storm.snapshot import GROUP
 
 N_API = 2
 N_WORKERS = 3

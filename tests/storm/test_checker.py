@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-
 from storm.checker import Evidence, Rule, check
 from storm.history import Action, Exchange
 from storm.snapshot import ChunkRow, JobRow, SampleRow, Snapshot, digest_of

@@ -10,17 +10,17 @@ from pathlib import Path
 import psycopg
 import pytest
 from stacks import Stack, open_stack
+from storm.checker import Evidence, Rule, check
+from storm.faults import FaultKind, draw_faults
+from storm.history import Action, History, read_history
+from storm.replay import find_different
+from storm.snapshot import GROUP, read_snapshot
 
 from rm_engine.spec import GenerationSpec, StartMix
 from service.domain import RepeatableRequest
 from service.domain.ids import chunk_id_of
 from service.jobs import ChunkLimits, submit_job
 from service.settings import Settings
-from storm.checker import Evidence, Rule, check
-from storm.faults import FaultKind, draw_faults
-from storm.history import Action, History, read_history
-from storm.replay import find_different
-from storm.snapshot import GROUP, read_snapshot
 from worker.runner import ChunkRunner
 
 SPEC = GenerationSpec(

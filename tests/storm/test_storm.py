@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
 from storm.campaign import run_storm
 
 N_FAULTS = 27
