@@ -12,7 +12,8 @@ from typing import Any, Final
 from fastapi import Request, Response
 
 from service.domain.views import StructureView
-from service.optimade.properties import PREFIX, PROPERTIES
+from service.optimade.catalog import PROPERTIES
+from service.optimade.own import PREFIX
 
 Json = dict[str, Any]
 

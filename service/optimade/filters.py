@@ -23,8 +23,10 @@ from service.domain.filters import (
     Operator,
     Within,
 )
+from service.optimade.catalog import PROPERTIES, RELATED, UNSUPPORTED, is_foreign, unknown_property
 from service.optimade.grammar import Predicate, Verb, not_implemented, parse_filter
-from service.optimade.properties import PREFIX, PROPERTIES, RELATED, UNSUPPORTED, DataType, Property, write_hill
+from service.optimade.properties import DataType, Property
+from service.optimade.standard import write_hill
 
 _RFC_3339: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})"
@@ -78,17 +80,6 @@ class FilterReader:
         if nested and whole in PROPERTIES.keys() | UNSUPPORTED | RELATED:
             raise not_implemented("A filter on a nested property")
         raise unknown_property("filter", name)
-
-
-def is_foreign(name: str) -> bool:
-    """Whether a property is another database's."""
-    return name.startswith("_") and not name.startswith(PREFIX)
-
-
-def unknown_property(parameter: str, name: str) -> InputError:
-    """The error for a property that is neither OPTIMADE's nor ours."""
-    hint = "GET /optimade/v1/info/structures lists the properties."
-    return InputError("unknown_property", parameter, name, f"there is no property {name[:40]!r}", hint)
 
 
 def _is_known(found: Property | None) -> Filter:

@@ -6,7 +6,7 @@ Grammar: OPTIMADE 1.2.0, appendix "The Filter Language EBNF Grammar".
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 from math import isinf
@@ -14,23 +14,12 @@ from typing import Final, NamedTuple, NoReturn
 
 from fastapi import HTTPException
 
-from rm_engine.errors import InputError
 from service.domain.filters import Condition, Either, Filter, Not, Operator, Quantifier, every
+from service.optimade.tokens import Token, refuse, split
 
-MAX_LENGTH: Final = 8000
 _MAX_DEPTH: Final = 32
 _MAX_CONDITIONS: Final = 200
 
-_TOKEN: Final = re.compile(
-    r"""(?P<space>[ \t\n\r\v\f]+)
-    |(?P<string>"(?:[^"\\\x00-\x08\x0e-\x1f\x7f\ud800-\udfff]|\\["\\])*")
-    |(?P<number>[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?)
-    |(?P<name>[a-z_][a-z_0-9]*)
-    |(?P<word>AND|OR|NOT|IS|KNOWN|UNKNOWN|CONTAINS|STARTS|ENDS|WITH|LENGTH|HAS|ALL|ONLY|ANY|TRUE|FALSE)
-    |(?P<operator><=|>=|!=|<|>|=)
-    |(?P<mark>[().,:])""",
-    re.VERBOSE,
-)
 _ESCAPED: Final = re.compile(r'\\(["\\])')
 _MIRRORED: Final = {
     Operator.LESS: Operator.GREATER,
@@ -58,14 +47,6 @@ class Predicate(NamedTuple):
     quantifier: Quantifier = Quantifier.ALL
 
 
-class Token(NamedTuple):
-    """A piece of the text."""
-
-    kind: str
-    text: str
-    start: int
-
-
 def parse_filter(text: str, resolve: Callable[[Predicate], Filter]) -> Filter:
     """The filter that a text means.
 
@@ -77,30 +58,12 @@ def parse_filter(text: str, resolve: Callable[[Predicate], Filter]) -> Filter:
         InputError: it does not follow the grammar, or is too long or too deep.
         HTTPException: 501, an optional part of the language, or a number beyond those of the machine.
     """
-    if len(text) > MAX_LENGTH:
-        raise _refuse(text, f"the filter is longer than {MAX_LENGTH} characters")
-    return _Parser(text, resolve, [*_split(text)]).parse()
+    return _Parser(text, resolve, split(text)).parse()
 
 
 def not_implemented(what: str) -> HTTPException:
     """The error for an optional part of OPTIMADE."""
     return HTTPException(501, f"{what} is optional in OPTIMADE, and not implemented here.")
-
-
-def _refuse(text: str, reason: str) -> InputError:
-    return InputError("invalid_filter", "filter", text, reason, "Write it as in OPTIMADE 1.2, e.g. nelements=2.")
-
-
-def _split(text: str) -> Iterator[Token]:
-    position = 0
-    while position < len(text):
-        match = _TOKEN.match(text, position)
-        if match is None:
-            raise _refuse(text, f"cannot read character {position + 1}, {text[position]!r}")
-        if match.lastgroup != "space":
-            yield Token(str(match.lastgroup), match.group(), position)
-        position = match.end()
-    yield Token("end", "", position)
 
 
 @dataclass
@@ -140,7 +103,7 @@ class _Parser:
     def _group(self) -> Filter:
         self.depth += 1
         if self.depth > _MAX_DEPTH:
-            raise _refuse(self.text, f"parentheses deeper than {_MAX_DEPTH}")
+            raise refuse(self.text, f"parentheses deeper than {_MAX_DEPTH}")
         found = self._expression()
         self._expect(")")
         self.depth -= 1
@@ -201,7 +164,7 @@ class _Parser:
     def _count(self, condition: Condition) -> Condition:
         self.n_conditions += 1
         if self.n_conditions > _MAX_CONDITIONS:
-            raise _refuse(self.text, f"more than {_MAX_CONDITIONS} values")
+            raise refuse(self.text, f"more than {_MAX_CONDITIONS} values")
         return condition
 
     def _operator(self) -> Operator:
@@ -256,4 +219,4 @@ class _Parser:
     def _fail(self, expected: str) -> NoReturn:
         token = self._next
         found = repr(token.text[:20]) if token.text else "the end"
-        raise _refuse(self.text, f"{expected} was expected at character {token.start + 1}, not {found}")
+        raise refuse(self.text, f"{expected} was expected at character {token.start + 1}, not {found}")

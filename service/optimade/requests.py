@@ -12,9 +12,10 @@ from rm_engine.errors import InputError
 from service.api.structures import read_cursor
 from service.domain.filters import ALL_STRUCTURES
 from service.domain.views import StructureOrder, StructureQuery
-from service.optimade.filters import FilterReader, is_foreign, unknown_property
-from service.optimade.grammar import MAX_LENGTH, not_implemented
-from service.optimade.properties import PROPERTIES, UNSUPPORTED
+from service.optimade.catalog import PROPERTIES, UNSUPPORTED, is_foreign, unknown_property
+from service.optimade.filters import FilterReader
+from service.optimade.grammar import not_implemented
+from service.optimade.tokens import MAX_LENGTH
 from service.settings import Settings
 
 _OTHER_PAGING: Final = ("page_offset", "page_number", "page_above", "page_below")

@@ -22,8 +22,9 @@ from service.optimade.answers import (
     warn,
     write_entry,
 )
+from service.optimade.catalog import PROPERTIES
 from service.optimade.filters import FilterReader
-from service.optimade.properties import PROPERTIES, DataType, Property
+from service.optimade.properties import DataType, Property
 from service.optimade.requests import EntryParameters, ListParameters, check_paging
 from service.optimade.schemas import OptimadeList, OptimadeOne
 
@@ -144,10 +145,10 @@ def _say_unit(found: Property) -> str:
     return "dimensionless" if found.type in (DataType.INTEGER, DataType.FLOAT) else "inapplicable"
 
 
-def _serve(version: str, *, is_described: bool) -> APIRouter:
-    """The routes under the base URL of a version."""
+def _serve(base: str, *, is_described: bool) -> APIRouter:
+    """The routes under a base URL: that of a version, or the one without."""
     router = APIRouter(
-        prefix=f"{ROOT}/{version}",
+        prefix=base,
         tags=["optimade"],
         default_response_class=OptimadeResponse,
         include_in_schema=is_described,
@@ -176,4 +177,9 @@ def optimade_versions(_reader: Reader) -> Response:
     return Response("version\n1\n", media_type="text/csv; header=present")
 
 
-routers: Final = (router, _serve("v1", is_described=True), _serve("v1.2", is_described=False))
+routers: Final = (
+    router,
+    _serve(f"{ROOT}/v1", is_described=True),
+    _serve(f"{ROOT}/v1.2", is_described=False),
+    _serve(ROOT, is_described=False),
+)
