@@ -109,7 +109,10 @@ def fill(url: str, campaigns: Sequence[Campaign]) -> None:
 def _tables(campaigns: Sequence[Campaign]) -> Iterator[tuple[str, Sequence[str], Iterator[str]]]:
     """Name, columns and blocks of lines of each table."""
     now = "2026-01-01 00:00:00+00"
-    jobs = (f"{_job_id(k)}\tsucceeded\t{{}}\t{c.n_structures}\t{now}\n" for k, c in enumerate(campaigns))
+    jobs = (
+        f"{_job_id(k)}\tsucceeded\t{json.dumps({'composition': c.formula})}\t{c.n_structures}\t{now}\n"
+        for k, c in enumerate(campaigns)
+    )
     yield "jobs", ("id", "state", "spec", "n", "created_at"), iter(["".join(jobs)])
     systems = {parse_formula(campaign.formula).chemsys for campaign in campaigns}
     formulas = {parse_formula(campaign.formula).reduced for campaign in campaigns}

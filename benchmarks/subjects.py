@@ -55,7 +55,7 @@ def _draw_in_turn(model: Model, sizes: range) -> Iterator[Atoms]:
     known = dict.fromkeys(entry["formula"] for entry in json.loads(_KNOWN_CRYSTALS.read_text()))
     specs = [GenerationSpec(composition=formula, model=model.card.name) for formula in known]
     elements = set(model.card.elements)
-    searches = [Starts(spec, model.card) for spec in specs if set(spec.formula.elements) <= elements]
+    searches = [Starts(spec, model.card) for spec in specs if set(spec.elements) <= elements]
     for turn in count():
         for row, starts in enumerate(searches):
             try:

@@ -51,8 +51,8 @@ class Execution:
         result = generate_chunk(claim, loaded.model, prototypes, heartbeat.beat)
 
         def record() -> bool:
-            formula = claim.spec.formula.reduced
-            matcher = self._known.find_matcher(formula, claim.group) if claim.spec.match else Matcher([])
+            formulas = {part.formula.reduced for part in claim.spec.parts_within(claim.start, claim.stop)}
+            matcher = self._known.find_matcher(formulas, claim.group) if claim.spec.match else Matcher([])
             records, failures = make_records(result, loaded.fingerprint, matcher, heartbeat.check)
             return record_generated(self._store, claim, records, failures)
 

@@ -1,6 +1,8 @@
-"""The known structures that a worker compares with, prepared once for all chunks of a composition."""
+"""The known structures that a worker compares with, prepared once for all chunks of the same formulas."""
 
 from __future__ import annotations
+
+from collections.abc import Collection
 
 from rm_engine.analysis import Matcher
 from rm_engine.files import from_json
@@ -9,21 +11,22 @@ from service.store import Store
 
 
 class KnownStructures:
-    """Keeps the matcher of the composition that was asked for last: the chunks of a job come one after the other."""
+    """Keeps the matcher of the formulas that were asked for last: the chunks of a job come one after the other."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._prepared: tuple[str, str, int] = ("", "", 0)
+        self._prepared: tuple[frozenset[str], str, int] = (frozenset(), "", 0)
         self._matcher: Matcher[str] = Matcher([])
 
-    def find_matcher(self, reduced_formula: str, group: str) -> Matcher[str]:
-        """A matcher of all references of a reduced formula that a group sees; read again where some were added.
+    def find_matcher(self, reduced_formulas: Collection[str], group: str) -> Matcher[str]:
+        """A matcher of all references of these reduced formulas that a group sees; read again where some were added.
 
         Raises:
             StoreUnavailableError: the database does not answer.
         """
-        if self._prepared != (reduced_formula, group, count_references(self._store, reduced_formula, group)):
-            references = load_references(self._store, {reduced_formula}, group)
+        formulas = frozenset(reduced_formulas)
+        if self._prepared != (formulas, group, count_references(self._store, formulas, group)):
+            references = load_references(self._store, formulas, group)
             self._matcher = Matcher((reference.id, from_json(reference.atoms)) for reference in references)
-            self._prepared = (reduced_formula, group, len(references))
+            self._prepared = (formulas, group, len(references))
         return self._matcher

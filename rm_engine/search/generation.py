@@ -13,7 +13,7 @@ from rm_engine.search.result import GeneratedStructure, GenerationResult
 from rm_engine.search.sampling import OnProgress, OnStructure, Sampling
 from rm_engine.search.starts import Starts
 from rm_engine.search.substitution import Reference
-from rm_engine.spec import GenerationSpec
+from rm_engine.spec import GenerationSpec, default_n
 
 _MAX_ATTEMPTS: Final = 5
 """Starts that a sample may use up before it is given up."""
@@ -25,7 +25,7 @@ _MAX_MOLECULE_ATTEMPTS: Final = 16
 def generate(  # the options are checked by GenerationSpec
     model: Model,
     composition: str,
-    n: int = 30,
+    n: int | None = None,
     seed: int = 0,
     *,
     references: Sequence[Reference | Atoms] = (),
@@ -38,8 +38,9 @@ def generate(  # the options are checked by GenerationSpec
 
     Args:
         model: from :func:`rm_engine.load_model`.
-        composition: formula as written, e.g. ``LiS2``.
-        n: number of structures.
+        composition: formula as written, e.g. ``LiS2``, or a chemical system, e.g. ``Li-S``: the samples are then shared
+            among its likely formulas.
+        n: number of structures; by default 30 for a formula, 200 for a chemical system.
         seed: the same seed gives the same structures.
         references: known structures, with keys or without, into which elements are substituted for starts.
         on_progress: called every few relaxation steps.
@@ -53,7 +54,7 @@ def generate(  # the options are checked by GenerationSpec
     units = options.pop("formula_units", None)
     spec = GenerationSpec(
         composition=composition,
-        n=n,
+        n=default_n(composition) if n is None else n,
         seed=seed,
         model=model.card.name,
         formula_units=(units,) if isinstance(units, int) else units,
@@ -61,10 +62,10 @@ def generate(  # the options are checked by GenerationSpec
     )
     known = [item if isinstance(item, tuple) else (str(row), item) for row, item in enumerate(references)]
     result = generate_samples(
-        model, spec, range(n), references=known, on_progress=on_progress, on_structure=on_structure
+        model, spec, range(spec.n), references=known, on_progress=on_progress, on_structure=on_structure
     )
     if not result.structures:
-        raise SearchError(f"None of {n} samples of {composition} gave a structure: {result.failures[0].reason}")
+        raise SearchError(f"None of {spec.n} samples of {composition} gave a structure: {result.failures[0].reason}")
     return sorted(result.structures, key=lambda structure: structure.ranking_energy)
 
 
@@ -85,7 +86,7 @@ def generate_samples(
 
     Args:
         model: the model.
-        spec: the run; ``spec.n`` and ``spec.match`` do not matter here.
+        spec: the run; ``spec.match`` does not matter here, nor ``spec.n`` where the composition is a formula.
         samples: which samples.
         references: key and structure of what is known; some starts substitute into those of the same stoichiometry
             pattern.

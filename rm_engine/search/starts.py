@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache
 from typing import Final, Generic, TypeVar
 
 import numpy as np
@@ -15,7 +15,7 @@ from rm_engine.prototypes import Assignment, draw_crystal, load_prototypes
 from rm_engine.search.random_start import draw_random, draw_volume
 from rm_engine.search.separation import closest_contact, least_distances
 from rm_engine.search.substitution import Candidate, Reference, Substitution, find_substitutions, rank_references
-from rm_engine.spec import START_KINDS, Formula, GenerationSpec, ModelCard, StartKind
+from rm_engine.spec import START_KINDS, Formula, GenerationSpec, ModelCard, StartKind, parse_formula
 from rm_engine.structure import reduce_cell
 from rm_engine.units import SYMBOLS
 
@@ -60,6 +60,7 @@ class Starts:
         self._card = card
         self._references = references
         self._kinds: list[StartKind] = []
+        self._candidates = cache(self._rank_candidates)
         self._substitutions = cache(self._find_substitutions)
         self._assignments = cache(self._find_assignments)
 
@@ -141,12 +142,11 @@ class Starts:
         return Start(best, kind, origin)
 
     def _find_substitutions(self, formula: Formula) -> Turns[list[Substitution]] | None:
-        families = find_substitutions(formula, self._candidates)
+        families = find_substitutions(formula, self._candidates(formula.reduced))
         return Turns(families, [1 / rank for rank, _ in enumerate(families, start=1)]) if families else None
 
-    @cached_property
-    def _candidates(self) -> list[Candidate]:
-        return rank_references(self._spec.formula, self._references, load_prototypes())
+    def _rank_candidates(self, reduced: str) -> list[Candidate]:
+        return rank_references(parse_formula(reduced), self._references, load_prototypes())
 
     def _find_assignments(self, formula: Formula) -> Turns[Assignment] | None:
         table = load_prototypes()

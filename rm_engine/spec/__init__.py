@@ -3,27 +3,33 @@
 from rm_engine.spec.card import ModelCard, PotentialConfig, find_model, list_models, read_card
 from rm_engine.spec.fingerprint import read_fingerprint
 from rm_engine.spec.formula import Formula, parse_formula
-from rm_engine.spec.generation import Cell, GenerationSpec, default_model
+from rm_engine.spec.generation import Cell, GenerationSpec, default_model, default_n
+from rm_engine.spec.parts import Part
 from rm_engine.spec.starts import START_KINDS, USUAL_MIX, StartKind, StartMix
+from rm_engine.spec.system import ChemicalSystem, parse_composition
 from rm_engine.spec.training import DescentSpec, NoiseSpec, RankingSpec, TrainingSpec
 
 __all__ = [
     "START_KINDS",
     "USUAL_MIX",
     "Cell",
+    "ChemicalSystem",
     "DescentSpec",
     "Formula",
     "GenerationSpec",
     "ModelCard",
     "NoiseSpec",
+    "Part",
     "PotentialConfig",
     "RankingSpec",
     "StartKind",
     "StartMix",
     "TrainingSpec",
     "default_model",
+    "default_n",
     "find_model",
     "list_models",
+    "parse_composition",
     "parse_formula",
     "read_card",
     "read_fingerprint",

@@ -85,16 +85,7 @@ def parse_formula(text: str, field: str = "composition") -> Formula:
     Raises:
         InputError: empty, unparsable, an unknown element, more than 8 elements or 200 atoms.
     """
-    if not text:
-        raise InputError("empty_formula", field, text, "the formula is empty", "Give a formula such as LiS2.")
-    if len(text) > MAX_FORMULA_LENGTH:
-        raise InputError(
-            "formula_too_long",
-            field,
-            text,
-            f"the formula is longer than {MAX_FORMULA_LENGTH} characters",
-            "Shorten it.",
-        )
+    check_length(text, field)
     counts = _count_elements(text, field)
     if len(counts) > MAX_ELEMENTS:
         raise InputError(
@@ -107,6 +98,20 @@ def parse_formula(text: str, field: str = "composition") -> Formula:
     formula = Formula(tuple(counts.items()))
     check_size(formula, text, field)
     return formula
+
+
+def check_length(text: str, field: str) -> None:
+    """Raise :class:`InputError` where a text is empty, or too long to be looked at."""
+    if not text:
+        raise InputError("empty_formula", field, text, "the formula is empty", "Give a formula such as LiS2.")
+    if len(text) > MAX_FORMULA_LENGTH:
+        raise InputError(
+            "formula_too_long",
+            field,
+            text,
+            f"the formula is longer than {MAX_FORMULA_LENGTH} characters",
+            "Shorten it.",
+        )
 
 
 def check_size(formula: Formula, value: object, field: str) -> None:

@@ -5,15 +5,20 @@ JSON.
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from functools import cached_property
 from typing import Any, Final, Self
 
 from rm_engine.errors import InputError
 from rm_engine.spec.card import ModelCard
-from rm_engine.spec.formula import Formula, check_size, parse_formula
+from rm_engine.spec.formula import Formula, check_size
 from rm_engine.spec.limits import DEFAULT_MAX_ATOMS, MAX_SAMPLES, MAX_SEED, MAX_STEPS
+from rm_engine.spec.parts import Part, share_samples
 from rm_engine.spec.starts import RANDOM_ONLY, USUAL_MIX, StartMix
+from rm_engine.spec.stoichiometry import rank_formulas
+from rm_engine.spec.system import ChemicalSystem, parse_composition
 
 Cell = tuple[tuple[float, float, float], tuple[float, float, float], tuple[float, float, float]]
 
@@ -27,6 +32,8 @@ CRYSTAL: Final = (True, True, True)
 MOLECULE: Final = (False, False, False)
 DEFAULT_MODEL: Final = "mp20-plus"
 DEFAULT_MOLECULE_MODEL: Final = "qm7b"
+DEFAULT_N: Final = 30
+DEFAULT_SYSTEM_N: Final = 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,10 +41,12 @@ class GenerationSpec:
     """One generation run.
 
     Attributes:
-        composition: formula, reduced or not, e.g. ``LiS2``.
-        n: number of structures.
+        composition: formula, reduced or not, e.g. ``LiS2``, or a chemical system, e.g. ``Li-S``: then the samples are
+            shared among its likely formulas, see :attr:`parts`. Systems are searched for crystals of free cell only.
+        n: number of structures; :func:`default_n` says how many are usual.
         formula_units: how many times the formula as written goes into a cell; samples take them in turn. None stands
-            for the usual numbers that keep the cell at or below 20 atoms.
+            for the usual numbers that keep the cell at or below 20 atoms. Not for a chemical system, whose formulas
+            are of many sizes.
         periodic: which cell vectors are periodic; all for a crystal, none for a molecule.
         cell: starting cell, rows are vectors, Å. Required for mixed periodicity; the box atoms are placed in for
             molecules.
@@ -58,7 +67,7 @@ class GenerationSpec:
     """
 
     composition: str
-    n: int = 30
+    n: int = DEFAULT_N
     formula_units: tuple[int, ...] | None = None
     periodic: tuple[bool, bool, bool] = CRYSTAL
     cell: Cell | None = None
@@ -75,14 +84,10 @@ class GenerationSpec:
     def __post_init__(self) -> None:
         if not self.model:
             object.__setattr__(self, "model", default_model(self.periodic))
-        formula = parse_formula(self.composition)
-        for units in self.formula_units or ():
-            _check_range("formula_units", units, 1, MAX_SAMPLES, "Give a whole number of formula units.")
-            check_size(formula * units, units, "formula_units")
-        if self.formula_units == ():
-            raise InputError(
-                "out_of_range", "formula_units", (), "no number of formula units", "Give at least one, or none."
-            )
+        if isinstance(self._target, ChemicalSystem):
+            self._check_system()
+        else:
+            self._check_formula_units(self._target)
         _check_range("n", self.n, 1, MAX_SAMPLES, f"Ask for 1 to {MAX_SAMPLES:,} structures.")
         _check_range("seed", self.seed, 0, MAX_SEED, f"Give a whole number from 0 to {MAX_SEED}.")
         _check_range("fmax", self.fmax, 1e-5, 1.0, "Give a force from 0.00001 to 1.")
@@ -93,10 +98,41 @@ class GenerationSpec:
         self._check_cell()
         self._check_starts()
 
-    @property
-    def formula(self) -> Formula:
+    @cached_property
+    def _target(self) -> Formula | ChemicalSystem:
         """The parsed composition."""
-        return parse_formula(self.composition)
+        return parse_composition(self.composition)
+
+    @cached_property
+    def parts(self) -> tuple[Part, ...]:
+        """The formulas that are searched, each with its samples: one formula, or those of a chemical system, the
+        likeliest first, with so many samples that the most known crystals can be expected.
+        """
+        if isinstance(self._target, Formula):
+            return (Part(self._target, 0, self.n, self._choose_units(self._target)),)
+        ranked = rank_formulas(self._target)
+        parts: list[Part] = []
+        start = 0
+        for (formula, _), n in zip(ranked, share_samples([weight for _, weight in ranked], self.n), strict=True):
+            if n:
+                parts.append(Part(formula, start, n, self._choose_units(formula)))
+                start += n
+        return tuple(parts)
+
+    @property
+    def is_system(self) -> bool:
+        """Whether the composition is a chemical system."""
+        return isinstance(self._target, ChemicalSystem)
+
+    @property
+    def elements(self) -> tuple[str, ...]:
+        """Symbols of the elements, every one of which every formula has."""
+        return self._target.elements
+
+    @property
+    def chemsys(self) -> str:
+        """The chemical system of all formulas, e.g. ``Li-S``."""
+        return "-".join(sorted(self.elements))
 
     @property
     def is_crystal(self) -> bool:
@@ -118,34 +154,34 @@ class GenerationSpec:
         """The shares of the kinds of start: those asked for, or the usual ones."""
         return self.starts or (USUAL_MIX if self.chooses_cell else RANDOM_ONLY)
 
-    def choices_of_formula_units(self) -> tuple[int, ...]:
-        """The numbers of formula units that the samples take in turn."""
-        if self.formula_units is not None:
-            return self.formula_units
-        if not self.chooses_cell:
-            return (1,)
-        n_atoms = self.formula.n_atoms
-        return tuple(k for k in USUAL_FORMULA_UNITS if k * n_atoms <= DEFAULT_MAX_ATOMS) or (1,)
+    def part_of(self, sample: int) -> Part:
+        """The part that a sample is of."""
+        return self.parts[bisect_right(self.parts, sample, key=lambda part: part.start) - 1]
+
+    def parts_within(self, start: int, stop: int) -> list[Part]:
+        """The parts that samples from ``start`` to before ``stop`` are of."""
+        return [part for part in self.parts if part.start < stop and start < part.start + part.n]
 
     def formula_of(self, sample: int) -> Formula:
         """The formula of the whole cell of one sample."""
-        choices = self.choices_of_formula_units()
-        return self.formula * choices[sample % len(choices)]
+        return self.part_of(sample).formula_of(sample)
+
+    def turn_of(self, sample: int) -> int:
+        """How many samples before this one have the same formula."""
+        return self.part_of(sample).turn_of(sample)
 
     @property
     def atom_steps(self) -> int:
         """The most work that the run can be: atoms times relaxation steps, over all samples."""
-        choices = self.choices_of_formula_units()
-        cycles, rest = divmod(self.n, len(choices))
-        n_units = cycles * sum(choices) + sum(choices[:rest])
-        return self.formula.n_atoms * n_units * self.max_steps
+        return sum(part.n_atoms for part in self.parts) * self.max_steps
 
-    def turn_of(self, sample: int) -> int:
-        """How many samples before this one have the same formula."""
-        choices = self.choices_of_formula_units()
-        cycles, place = divmod(sample, len(choices))
-        units = choices[place]
-        return cycles * choices.count(units) + choices[:place].count(units)
+    def _choose_units(self, formula: Formula) -> tuple[int, ...]:
+        """The numbers of formula units that samples of a formula take in turn."""
+        if self.formula_units is not None:
+            return self.formula_units
+        if not self.chooses_cell:
+            return (1,)
+        return tuple(k for k in USUAL_FORMULA_UNITS if k * formula.n_atoms <= DEFAULT_MAX_ATOMS) or (1,)
 
     def check_against(self, card: ModelCard) -> None:
         """Raise :class:`InputError` where the model cannot answer this request.
@@ -153,7 +189,7 @@ class GenerationSpec:
         That is an element the model has not learned, a crystal of a model that learned molecules only, or a volume into
         which the atoms cannot go at the separation asked for.
         """
-        unknown = [symbol for symbol in self.formula.elements if symbol not in card.elements]
+        unknown = [symbol for symbol in self.elements if symbol not in card.elements]
         if unknown:
             raise InputError(
                 "element_not_in_model",
@@ -188,12 +224,41 @@ class GenerationSpec:
             )
 
     def _largest_volume_per_atom(self, card: ModelCard) -> float:
+        """Å³ that the atoms of every formula can have at most."""
         if self.cell is not None:
-            n_atoms = min(self.formula.n_atoms * units for units in self.choices_of_formula_units())
-            return abs(determinant(self.cell)) / n_atoms
+            return abs(determinant(self.cell)) / min(part.sizes[0] for part in self.parts)
         if self.volume_per_atom is not None:
             return self.volume_per_atom[1]
-        return card.volume_of(self.formula) / self.formula.n_atoms
+        return min(card.volume_of(part.formula) / part.formula.n_atoms for part in self.parts)
+
+    def _check_formula_units(self, formula: Formula) -> None:
+        for units in self.formula_units or ():
+            _check_range("formula_units", units, 1, MAX_SAMPLES, "Give a whole number of formula units.")
+            check_size(formula * units, units, "formula_units")
+        if self.formula_units == ():
+            raise InputError(
+                "out_of_range", "formula_units", (), "no number of formula units", "Give at least one, or none."
+            )
+
+    def _check_system(self) -> None:
+        """A chemical system leaves it to the search how much of which formula goes into which cell."""
+        if not self.is_crystal:
+            raise InputError(
+                "conflicting_fields",
+                "composition",
+                self.composition,
+                "a chemical system is searched for crystals",
+                "Give a formula, or ask for crystals.",
+            )
+        for field, value in (("cell", self.cell), ("formula_units", self.formula_units)):
+            if value is not None:
+                raise InputError(
+                    "conflicting_fields",
+                    field,
+                    value,
+                    "the formulas of a chemical system differ in size, and each has cells of its own",
+                    "Leave it out, or give a formula.",
+                )
 
     def _check_volume(self) -> None:
         if self.volume_per_atom is None:
@@ -286,6 +351,15 @@ class GenerationSpec:
 def default_model(periodic: tuple[bool, bool, bool]) -> str:
     """Name of the model for a boundary where the caller names none."""
     return DEFAULT_MODEL if any(periodic) else DEFAULT_MOLECULE_MODEL
+
+
+def default_n(composition: str) -> int:
+    """Number of structures where the caller gives none: of a chemical system more, for many formulas share them.
+
+    Raises:
+        InputError: neither a formula nor a chemical system.
+    """
+    return DEFAULT_SYSTEM_N if isinstance(parse_composition(composition), ChemicalSystem) else DEFAULT_N
 
 
 def determinant(cell: Cell) -> float:

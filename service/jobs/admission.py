@@ -56,7 +56,7 @@ def _check_size(spec: GenerationSpec, limit: int) -> None:
 
 
 def _most_atoms(spec: GenerationSpec) -> int:
-    return max(spec.choices_of_formula_units()) * spec.formula.n_atoms
+    return max(part.sizes[-1] for part in spec.parts)
 
 
 def _seconds_until(excess: float, everybody: Backlog, pace: float | None) -> int:

@@ -29,25 +29,32 @@ def load_references(store: Store, reduced_formulas: Collection[str], group: str)
         return tx.references.of_formulas(reduced_formulas, group)
 
 
-def count_references(store: Store, reduced_formula: str, group: str) -> int:
-    """Number of known structures of a reduced formula that a group sees: only ever added, so the same number means the
-    same ones.
+def count_references(store: Store, reduced_formulas: Collection[str], group: str) -> int:
+    """Number of known structures of these reduced formulas that a group sees: only ever added, so the same number means
+    the same ones.
     """
     with store.reading() as tx:
-        return tx.references.count(reduced_formula, group)
+        return tx.references.count(reduced_formulas, group)
 
 
 def load_prototypes(store: Store, claim: Claim) -> list[Reference]:
-    """The known crystals into which the elements of a job's samples can be put, at most :data:`MAX_PROTOTYPES`.
+    """The known crystals into which the elements of a chunk's samples can be put, at most :data:`MAX_PROTOTYPES` of
+    each stoichiometry pattern.
 
-    They have the stoichiometry pattern of the composition, and their primitive cell may have as many atoms as one of
-    the samples. They were known when the job was submitted, and are the same for every chunk of it: so a sample starts
-    alike in whichever chunk and whenever it is run.
+    Their primitive cell may have as many atoms as one of the samples of that pattern in the job. They were known when
+    the job was submitted, and are the same for every chunk with that pattern: so a sample starts alike in whichever
+    chunk and whenever it is run.
     """
-    spec = claim.spec
-    sizes = {spec.formula.n_atoms * units * points for units in spec.choices_of_formula_units() for points in _POINTS}
+    sizes: dict[str, set[int]] = {}
+    for part in claim.spec.parts_within(claim.start, claim.stop):
+        wanted = {size * points for size in part.sizes for points in _POINTS}
+        sizes[part.formula.anonymous] = sizes.get(part.formula.anonymous, set()) | wanted
     with store.reading() as tx:
-        return tx.references.prototypes(spec.formula.anonymous, sizes, claim.submitted_at, MAX_PROTOTYPES, claim.group)
+        return [
+            reference
+            for pattern, wanted in sizes.items()
+            for reference in tx.references.prototypes(pattern, wanted, claim.submitted_at, MAX_PROTOTYPES, claim.group)
+        ]
 
 
 def seed_known_crystals(store: Store) -> list[str]:

@@ -60,7 +60,7 @@ def load_hull_systems(store: Store, claim: Claim, fingerprint: str) -> Iterator[
     """
     if not claim.spec.is_crystal:
         return
-    own = claim.spec.formula.chemsys
+    own = claim.spec.chemsys
     with store.reading() as tx:
         names = [own, *tx.hulls.systems_above(own)]
     for name in names:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, select, update
 
-from rm_engine.spec import GenerationSpec
+from rm_engine.spec import Formula, GenerationSpec
 from service.domain import JobState, NotFoundError, Principal
 from service.domain.states import JOB_TRANSITIONS, states_before
 from service.store.engine import read_clock
@@ -47,18 +48,12 @@ class JobRepository:
             "created_at": read_clock(self.connection),
         }
         self.connection.execute(jobs.insert().values(values))
-        formula = spec.formula
-        composition = {
-            "reduced_formula": formula.reduced,
-            "chemsys": formula.chemsys,
-            "n_elements": len(formula.elements),
-            "anonymous_formula": formula.anonymous,
-        }
-        insert_or_ignore(self.connection, compositions, [composition])
+        rows = {part.formula.reduced: _describe(part.formula) for part in spec.parts}
+        insert_or_ignore(self.connection, compositions, [rows[formula] for formula in sorted(rows)])
         insert_or_ignore(
             self.connection,
             chemical_system_elements,
-            [{"chemsys": formula.chemsys, "symbol": symbol} for symbol in formula.elements],
+            [{"chemsys": spec.chemsys, "symbol": symbol} for symbol in spec.elements],
         )
 
     def lock(self, job_id: str, group: str | None = None) -> JobState:
@@ -103,3 +98,12 @@ class JobRepository:
             .where(jobs.c.id == job_id, jobs.c.state.in_(states_before(state, JOB_TRANSITIONS)))
             .values(state=state, error=error, finished_at=read_clock(self.connection))
         )
+
+
+def _describe(formula: Formula) -> dict[str, Any]:
+    return {
+        "reduced_formula": formula.reduced,
+        "chemsys": formula.chemsys,
+        "n_elements": len(formula.elements),
+        "anonymous_formula": formula.anonymous,
+    }

@@ -40,9 +40,9 @@ class ReferenceRepository:
         )
         return [Reference.stored(**row) for row in self.connection.execute(query).mappings()]
 
-    def count(self, reduced_formula: str, group: str) -> int:
-        """Number of references of a reduced formula that a group sees."""
-        is_counted = and_(references.c.reduced_formula == reduced_formula, are_seen_by(group))
+    def count(self, reduced_formulas: Collection[str], group: str) -> int:
+        """Number of references of these reduced formulas that a group sees."""
+        is_counted = and_(references.c.reduced_formula.in_(sorted(reduced_formulas)), are_seen_by(group))
         return self.connection.scalar(select(func.count()).select_from(references).where(is_counted)) or 0
 
     def prototypes(

@@ -76,7 +76,7 @@ def test_references_are_those_of_the_group_and_of_all(store: Store) -> None:
     assert add_references(store, [Reference(name="again", atoms=swollen, group="a")]) == [of_a]
     for group, expected in (("a", {public, of_a}), ("b", {public, of_b}), (PUBLIC_GROUP, {public})):
         assert {reference.id for reference in load_references(store, ["LiS2"], group)} == expected
-        assert count_references(store, "LiS2", group) == len(expected)
+        assert count_references(store, {"LiS2"}, group) == len(expected)
         with store.reading() as tx:
             assert {view.id for view in tx.reference_views.search(group, None, None, 10).items} == expected
     job_id = submit_job(store, lis2(1), principal=A)

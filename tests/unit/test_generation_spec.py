@@ -156,11 +156,11 @@ class TestFormulaUnits:
             spec = GenerationSpec(composition=composition)
             sizes = [spec.formula_of(sample).n_atoms for sample in range(40)]
             assert max(sizes) <= DEFAULT_MAX_ATOMS
-            assert min(sizes) == spec.formula.n_atoms
+            assert min(sizes) == spec.parts[0].formula.n_atoms
         assert {GenerationSpec(composition="LiS2").formula_of(k).n_atoms for k in range(40)} == {3, 6, 9, 12, 18}
 
     def test_a_large_formula_comes_once(self) -> None:
-        assert GenerationSpec(composition="Li40S40").choices_of_formula_units() == (1,)
+        assert GenerationSpec(composition="Li40S40").parts[0].units == (1,)
 
     def test_the_formula_is_taken_as_written(self) -> None:
         spec = GenerationSpec(composition="Li4S8", formula_units=(1,))
@@ -168,7 +168,7 @@ class TestFormulaUnits:
 
     @pytest.mark.parametrize("fields", [{"cell": CUBE}, {"periodic": (False, False, False)}])
     def test_once_where_the_room_is_given(self, fields: dict[str, Any]) -> None:
-        assert GenerationSpec(composition="LiS2", **fields).choices_of_formula_units() == (1,)
+        assert GenerationSpec(composition="LiS2", **fields).parts[0].units == (1,)
 
 
 class TestJSON:

@@ -21,7 +21,7 @@ from rm_engine.errors import InputError, SearchError
 from rm_engine.search import GeneratedStructure, Progress, Starts, generate_samples, relax_starts
 from rm_engine.search.separation import CONTACT, has_fused_atoms
 from rm_engine.search.stages import SampleStart, split_starts
-from rm_engine.spec import GenerationSpec, ModelCard, StartMix
+from rm_engine.spec import GenerationSpec, ModelCard, StartMix, parse_formula
 from rm_engine.structure import standardize
 
 CUBE = ((4.0, 0.0, 0.0), (0.0, 4.0, 0.0), (0.0, 0.0, 4.0))
@@ -354,6 +354,6 @@ def test_an_atom_may_fuse_with_its_own_image() -> None:
 
 def test_volume_of_never_falls_below_what_atoms_need(mp20: Model) -> None:
     card: ModelCard = replace(mp20.card, volumes={"Ar": 0.0, "Li": 14.0})
-    argon, lithium = (GenerationSpec(composition=c).formula for c in ("Ar2", "Li2"))
+    argon, lithium = map(parse_formula, ("Ar2", "Li2"))
     assert card.volume_of(argon) == pytest.approx(6.0)
     assert card.volume_of(lithium) == pytest.approx(28.0)
