@@ -88,7 +88,7 @@ def _to_atoms(structure: Structure, name: str, limits: FileLimits) -> Atoms:
         raise FileFormatError(name, f"unknown elements among {structure.formula[:60]!r}")
     atoms = Atoms(
         numbers=structure.atomic_numbers,
-        scaled_positions=structure.frac_coords,
+        positions=structure.cart_coords,
         cell=structure.lattice.matrix,
         pbc=True,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from fuzz.mutations import mutate_many, read_originals
+from fuzz.mutations import SYMMETRIC_CIF, mutate_many, read_originals
 from fuzz.reading import MOST_SECONDS, read_all
 
 from rm_engine.errors import InputError
@@ -40,6 +40,12 @@ def test_what_is_not_mutated_is_read() -> None:
     originals = [(text, format_) for text, format_ in read_originals() if "V2000" not in text]
     reading = read_all(originals)
     assert {outcome.partition(": ")[2] for outcome in reading.outcomes} == {"read"}
+
+
+@pytest.mark.parametrize("length", ["0", "1e-9", "1e300", "nan"])
+def test_a_crystal_without_volume_is_refused_by_its_reader(length: str) -> None:
+    flat = SYMMETRIC_CIF.replace("_cell_length_c   5.62", f"_cell_length_c   {length}")
+    assert read_all([(flat, "cif")]).outcomes == {"cif: unreadable_structure_file": 1}
 
 
 @pytest.mark.parametrize("seed", range(24))
