@@ -37,7 +37,7 @@ def find_leak(text: str) -> str:
     if found := _INNER.search(text):
         return found[0]
     errors = json.loads(text).get("errors", ()) if text.startswith("{") else ()
-    return next((error["value"] for error in errors if len(error["value"]) > 80), "")
+    return next((value for error in errors if len(value := error.get("value", "")) > 80), "")
 
 
 @dataclass
