@@ -24,6 +24,7 @@ _JOB: Final[dict[str, Any]] = {
     "n_steps": 1830,
     "error": None,
     "spec": {"composition": "LiS2", "n": 30, "model": "mp20-plus", "seed": 4711, "fmax": 0.01, "max_steps": 2000},
+    "formulas": [{"formula": "LiS2", "n": 30}],
     "created_at": "2026-11-23T08:00:00Z",
     "started_at": "2026-11-23T08:00:01Z",
     "finished_at": None,
@@ -64,6 +65,18 @@ _STRUCTURE: Final[dict[str, Any]] = {
     "links": {"self": f"/structures/{_STRUCTURE_ID}", "job": f"/jobs/{_JOB_ID}"},
 }
 
+_POINTS: Final[dict[str, Any]] = {
+    "id": [_STRUCTURE_ID],
+    "model": ["mp20-plus"],
+    "reduced_formula": ["Li2S"],
+    "energy": [-1.42],
+    "energy_above_hull": [0.0],
+    "volume_per_atom": [15.5],
+    "known": [True],
+    "duplicate": [False],
+    "is_complete": True,
+}
+
 _MODEL: Final[dict[str, Any]] = {
     "name": "mp20-plus",
     "fingerprint": _FINGERPRINT,
@@ -90,6 +103,7 @@ EXAMPLES: Final[dict[str, Any]] = {
     "JobItem": _JOB,
     "StructureItem": _STRUCTURE,
     "StructureDetail": {**_STRUCTURE, "atoms": _ATOMS},
+    "StructurePoints": _POINTS,
     "Atoms": _ATOMS,
     "ModelItem": _MODEL,
     "ReferencePage": {"items": [_REFERENCE], "next": None},

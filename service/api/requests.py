@@ -8,15 +8,15 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, StrictStr
 
 from rm_engine.files import Format
-from rm_engine.spec import GenerationSpec, StartMix
-from rm_engine.spec.generation import CRYSTAL, MOLECULE
+from rm_engine.spec import GenerationSpec, StartMix, default_n
+from rm_engine.spec.generation import CRYSTAL, DEFAULT_N, DEFAULT_SYSTEM_N, MOLECULE
 from rm_engine.spec.limits import MAX_ATOMS, MAX_FORMULA_LENGTH, MAX_SAMPLES, MAX_SEED, MAX_STEPS
 
 PRINTABLE: Final = r"^[^\x00-\x1f\x7f-\x9f]*$"
 """Text without control characters."""
 
 FORMULA_SCHEMA: Final[dict[str, Any]] = {"format": "formula", "maxLength": MAX_FORMULA_LENGTH}
-"""What a schema can say of a formula; the rest is for :func:`rm_engine.spec.parse_formula`."""
+"""What a schema can say of a formula; the rest is for :func:`rm_engine.spec.parse_composition`."""
 
 
 def _take_whole(value: Any) -> Any:  # noqa: ANN401  whatever the client sent
@@ -60,6 +60,7 @@ class GenerateRequest(BaseModel):
         json_schema_extra={
             "examples": [
                 {"composition": "LiS2", "n": 30},
+                {"composition": "Li-P-S", "n": 200},
                 {"composition": "Li2S", "n": 20, "formula_units": [1, 4], "seed": 1},
                 {"composition": "C2H6O", "n": 50, "boundary": "molecule"},
                 {"composition": "CoSb", "n": 30, "starts": {"wyckoff": 1, "random": 1}},
@@ -68,9 +69,15 @@ class GenerateRequest(BaseModel):
     )
 
     composition: StrictStr = Field(
-        description="Formula, reduced or not.", examples=["LiS2"], json_schema_extra=FORMULA_SCHEMA
+        description="Formula, reduced or not; or a chemical system, that is two to four element symbols joined by "
+        "hyphens. Then the structures are shared among its likely formulas, which the job lists, and of which the hull "
+        "is made; for crystals only, and without `cell` and `formula_units`.",
+        examples=["LiS2", "Li-S"],
+        json_schema_extra=FORMULA_SCHEMA,
     )
-    n: Integer = Field(30, ge=1, le=MAX_SAMPLES, description="Number of structures.")
+    n: Annotated[StrictInt, Field(ge=1, le=MAX_SAMPLES), _WHOLE] | None = Field(
+        None, description=f"Number of structures; by default {DEFAULT_N}, of a chemical system {DEFAULT_SYSTEM_N}."
+    )
     formula_units: Units | UnitsRange | None = Field(
         None,
         description="How many times the formula as written goes into a cell: a number, or [lowest, highest], which the "
@@ -107,9 +114,10 @@ class GenerateRequest(BaseModel):
         Raises:
             InputError: a value is out of its bounds.
         """
-        given = self.model_dump(exclude={"boundary", "formula_units", "seed", "starts"}, exclude_none=True)
+        given = self.model_dump(exclude={"n", "boundary", "formula_units", "seed", "starts"}, exclude_none=True)
         return GenerationSpec(
             **given,
+            n=default_n(self.composition) if self.n is None else self.n,
             formula_units=self._formula_units(),
             periodic=self._periodic(),
             starts=None if self.starts is None else StartMix(**self.starts.model_dump()),

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, Field
 
-from rm_engine.spec import ModelCard, StartKind
+from rm_engine.spec import GenerationSpec, ModelCard, StartKind
 from rm_engine.spec.card import EnergyKind
 from service.domain import JobState
 from service.domain.views import JobCounts, JobView, MatchView, ReferenceView, StructureView
+
+
+class FormulaShare(BaseModel):
+    """A formula that a job searches."""
+
+    formula: str = Field(description="Reduced.", examples=["Li2S"])
+    n: int = Field(description="Structures asked for of this formula: samples follow one another by formula.")
 
 
 class JobItem(BaseModel):
@@ -24,6 +32,9 @@ class JobItem(BaseModel):
     n_steps: int = Field(description="Relaxation steps so far of what runs now.")
     error: str | None = Field(description="Why the job failed.")
     spec: dict[str, Any] = Field(description="The run, with the seed and every default that was taken.")
+    formulas: list[FormulaShare] = Field(
+        description="The formulas that are searched: one, or those of the chemical system, the likeliest first."
+    )
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
@@ -33,7 +44,9 @@ class JobItem(BaseModel):
     def of(cls, view: JobView) -> JobItem:
         """The answer for a job."""
         links = {"self": f"/jobs/{view.id}", "structures": f"/structures?job={view.id}"}
-        return cls.model_validate({**vars(view), "links": links})
+        parts = GenerationSpec.from_json(view.spec).parts
+        formulas = [FormulaShare(formula=part.formula.reduced, n=part.n) for part in parts]
+        return cls.model_validate({**vars(view), "formulas": formulas, "links": links})
 
 
 class SpaceGroup(BaseModel):
@@ -185,6 +198,32 @@ class StructurePage(BaseModel):
 
     items: list[StructureItem]
     next: str | None
+
+
+class StructurePoints(BaseModel):
+    """Structures in columns, all of one length."""
+
+    id: list[str]
+    model: list[str] = Field(description="Energies of two models do not compare, so filter by `model`.")
+    reduced_formula: list[str]
+    energy: list[float] = Field(description="Per atom, of the kind that the model's `energy_kind` names.")
+    energy_above_hull: list[float | None] = Field(description="As in the list of structures.")
+    volume_per_atom: list[float | None] = Field(description="Å³; null for what is no crystal.")
+    known: list[bool] = Field(description="The same as a known structure.")
+    duplicate: list[bool] = Field(description="It repeats another one of its job.")
+    is_complete: bool = Field(description="False where there are more: these are the first in the order.")
+
+    @classmethod
+    def of(cls, columns: Mapping[str, Sequence[Any]], *, is_complete: bool) -> Self:
+        """The answer for columns of structures."""
+        told = {
+            **columns,
+            "energy": columns["ranking_energy"],
+            "known": columns["is_matched"],
+            "duplicate": [is_unique is False for is_unique in columns["is_unique"]],
+            "is_complete": is_complete,
+        }
+        return cls.model_construct(**{name: told[name] for name in cls.model_fields})
 
 
 class ReferencePage(BaseModel):

@@ -80,6 +80,18 @@ def test_every_field_reaches_the_run(client: TestClient, fields: dict[str, Any],
     assert {name: spec[name] for name in expected} == expected
 
 
+def test_a_chemical_system_is_shared_among_its_formulas(client: TestClient) -> None:
+    usual, asked = (client.post("/generate", json={"composition": "S-Li", "n": n}) for n in (None, 20))
+    for response, n in ((usual, 200), (asked, 20)):
+        assert response.status_code == 202, response.text
+        job = response.json()
+        assert job["counts"]["requested"] == job["spec"]["n"] == n == sum(share["n"] for share in job["formulas"])
+        assert job["formulas"][0]["formula"] == "Li2S"
+    assert len(usual.json()["formulas"]) > len(asked.json()["formulas"])
+    listed = client.get("/jobs").json()["items"]
+    assert [job["formulas"] for job in listed] == [asked.json()["formulas"], usual.json()["formulas"]]
+
+
 BAD: list[tuple[dict[str, Any], str, str]] = [
     ({"composition": "LiXx2"}, "unknown_element", "composition"),
     ({"composition": ""}, "empty_formula", "composition"),
@@ -97,7 +109,14 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
     ({"n": 0}, "out_of_range", "n"),
     ({"n": 10_001}, "out_of_range", "n"),
     ({"n": True}, "invalid_value", "n"),
-    ({"n": None}, "invalid_value", "n"),
+    ({"composition": "Li-"}, "unparsable_system", "composition"),
+    ({"composition": "Li-S2"}, "unparsable_system", "composition"),
+    ({"composition": "Li-Xx"}, "unknown_element", "composition"),
+    ({"composition": "Li-Na-K-Rb-Cs"}, "too_many_elements", "composition"),
+    ({"composition": "Na-Cl"}, "element_not_in_model", "composition"),
+    ({"composition": "Li-S", "boundary": "molecule"}, "conflicting_fields", "composition"),
+    ({"composition": "Li-S", "formula_units": 2}, "conflicting_fields", "formula_units"),
+    ({"composition": "Li-S", "cell": [[4, 0, 0], [0, 4, 0], [0, 0, 4]]}, "conflicting_fields", "cell"),
     ({"seed": -1}, "out_of_range", "seed"),
     ({"volume_per_atom": [0, 0]}, "out_of_range", "volume_per_atom"),
     ({"volume_per_atom": [30, 20]}, "impossible_volume", "volume_per_atom"),
