@@ -22,7 +22,12 @@ BEYOND_JSON_SCHEMA: Final = {
 
 def _is_beyond_json_schema(_failure: Failure, _case: Case, response: Response) -> bool:
     """A grammar, an element, or how two fields go together is not said by a schema, but by the code of the refusal."""
-    return response.json().get("code") in BEYOND_JSON_SCHEMA
+    refusal = response.json()
+    codes = {
+        refusal.get("code"),
+        *(error.get("code") for error in refusal.get("errors", ())),
+    }  # OPTIMADE has the latter
+    return not codes.isdisjoint(BEYOND_JSON_SCHEMA)
 
 
 def _is_another_header(failure: Failure, _case: Case, _response: Response) -> bool:
