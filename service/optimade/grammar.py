@@ -132,7 +132,9 @@ class _Parser:
             raise not_implemented("Filtering on several lists at once")
         if self._next.kind == "operator" or self._next.text in ("CONTAINS", "STARTS", "ENDS"):
             return Predicate(name, Verb.COMPARES, (self._fuzzy_condition(),))
-        return Predicate(name, Verb.COMPARES, (Condition(Operator.EQUAL, True),))
+        if self._next.kind != "end" and self._next.text not in ("AND", "OR", ")"):
+            self._fail("an operator")
+        return Predicate(name, Verb.COMPARES, (self._count(Condition(Operator.EQUAL, True)),))
 
     def _known(self, name: str) -> Predicate:
         if self._take("KNOWN"):

@@ -123,7 +123,8 @@ class FilterTranslator:
                 return self._of_patterns(lambda pattern: where.are_met_by(pattern.ratios), rows)
             case Items():  # the order of the axes does not matter
                 kinds = ([1.0] * n + [0.0] * (3 - n) for n in range(4))
-                return rows.c.n_periodic.in_([n for n, types in enumerate(kinds) if where.are_met_by(types)])
+                wanted = [n for n, types in enumerate(kinds) if where.are_met_by(types)]
+                return case((rows.c.n_periodic.is_not(None), rows.c.n_periodic.in_(wanted)))
             case Compared("anonymous_formula", condition):
                 return self._of_patterns(lambda pattern: condition.is_met_by(pattern.descending), rows)
         return self._compare(_column(where.field, rows), where.condition)

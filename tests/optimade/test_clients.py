@@ -1,0 +1,131 @@
+"""Published programs ask a real server, which asks for keys."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import httpx
+import pytest
+from keyed import SECRET, make_key
+from optimade.adapters import Structure as Adapter
+from optimade.client import OptimadeClient
+from optimade.validator import ImplementationValidator
+from optimade_population import fill
+from processes import run_rmatch
+from pymatgen.core import Structure
+from pymatgen.ext.optimade import OptimadeRester
+from pymatgen.io.ase import AseAtomsAdaptor
+from servers import free_port, wait_until
+
+from rm_engine.files import from_json
+from service.domain import PUBLIC_GROUP, Scope
+from service.domain.views import StructureQuery, StructureView
+from service.settings import Settings
+from service.store import Store
+
+BINARY = 'elements HAS "Na" AND nelements=2 AND nperiodic_dimensions=3'
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    settings = Settings(data_dir=tmp_path_factory.mktemp("service"))
+    with closing(Store(settings.resolved_database_url)) as store:
+        store.migrate()
+        fill(store, 60)
+        yield store
+
+
+@pytest.fixture(scope="module")
+def headers(store: Store) -> dict[str, str]:
+    return {"X-API-Key": make_key(store, PUBLIC_GROUP, Scope.READ)}
+
+
+@pytest.fixture(scope="module")
+def url(store: Store) -> Iterator[str]:
+    """Base URL of a server of these structures."""
+    port = free_port()
+    folder = Path(store._engine.url.database or "").parent
+    environment = {
+        "RMATCH_DATA_DIR": str(folder),
+        "RMATCH_KEYS": "on",
+        "RMATCH_KEY_SECRET": SECRET,
+        "RMATCH_DRAIN_SECONDS": "0",
+    }
+    with run_rmatch("api", "--port", str(port), environment=environment) as running:
+        base = f"http://127.0.0.1:{port}"
+
+        def is_up() -> bool:
+            try:
+                return not running.is_alive() or httpx.get(f"{base}/healthz").is_success
+            except httpx.TransportError:
+                return False
+
+        wait_until(is_up, "the API answers")
+        yield f"{base}/optimade"
+
+
+@pytest.fixture(scope="module")
+def views(store: Store) -> dict[str, StructureView]:
+    """What is stored, by id."""
+    with store.reading() as tx:
+        found = tx.structure_views.search(StructureQuery(group=PUBLIC_GROUP, limit=1000)).items
+        return {view.id: view for view in tx.structure_views.with_atoms(found)}
+
+
+@pytest.mark.filterwarnings("ignore:Accessing the 'model_fields' attribute on the instance")  # its own
+@pytest.mark.parametrize(("base", "seed"), [("", 0), ("/v1", 1), ("/v1.2", 2)])
+def test_the_validator_finds_nothing(url: str, headers: dict[str, str], base: str, seed: int) -> None:
+    random.seed(seed)  # it picks the structure that it asks for
+    validator = ImplementationValidator(base_url=url + base, http_headers=dict(headers), verbosity=-1)
+    validator.validate_implementation()
+    results = validator.results
+    messages = results.failure_messages + results.internal_failure_messages + results.optional_failure_messages
+    assert messages == []
+    assert validator.valid
+    assert results.success_count >= 39
+    assert results.optional_success_count >= 6
+
+
+def to_pymatgen(view: StructureView) -> Structure:
+    atoms = from_json(view.atoms or {})
+    return Structure(atoms.cell.array, atoms.get_chemical_symbols(), atoms.positions, coords_are_cartesian=True)
+
+
+def test_pymatgen_finds_our_structures(
+    url: str, headers: dict[str, str], views: dict[str, StructureView], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rester = OptimadeRester([])
+    monkeypatch.setattr(rester, "resources", {"rmatch": f"{url}/"})
+    rester.session.headers.update(headers)
+    (found,) = rester.get_structures_with_filter("nperiodic_dimensions=3").values()
+    crystals = {key: view for key, view in views.items() if view.n_periodic == 3}
+    assert len(crystals) > 100
+    assert found == {key: to_pymatgen(view) for key, view in crystals.items()}
+
+
+def test_the_client_of_optimade_finds_our_structures(
+    url: str, headers: dict[str, str], views: dict[str, StructureView]
+) -> None:
+    client = OptimadeClient(url, headers=headers, silent=True, use_async=False)
+    (answer,) = client.get(BINARY)["structures"][BINARY].values()
+    expected = {key for key, view in views.items() if view.n_periodic == 3 and len(view.chemsys.split("-")) == 2}
+    expected = {key for key in expected if "Na" in views[key].chemsys.split("-")}
+    assert {entry["id"] for entry in answer["data"]} == expected
+    assert len(expected) > 2
+    for entry in answer["data"]:
+        assert Adapter(entry).as_pymatgen == to_pymatgen(views[entry["id"]])
+    ((_, counted),) = client.count(BINARY)["structures"][BINARY].items()
+    assert counted == len(expected)
+
+
+def test_molecules_come_through_as_well(url: str, headers: dict[str, str], views: dict[str, StructureView]) -> None:
+    client = OptimadeClient(url, headers=headers, silent=True, use_async=False)
+    (answer,) = client.get("nperiodic_dimensions=0")["structures"]["nperiodic_dimensions=0"].values()
+    assert len(answer["data"]) == 6
+    for entry in answer["data"]:
+        atoms, stored = Adapter(entry).as_ase, AseAtomsAdaptor.get_molecule(from_json(views[entry["id"]].atoms or {}))
+        assert atoms.get_chemical_symbols() == [site.specie.symbol for site in stored]
+        assert atoms.positions == pytest.approx(stored.cart_coords)
