@@ -18,7 +18,16 @@ from service.jobs import create_key
 from service.store import Store
 
 SECRET = "0123456789abcdef0123456789abcdef"
-OPEN_PATHS = {"/healthz", "/readyz", "/openapi.json", "/docs", "/docs/start.js", "/docs/{name}"}
+OPEN_PATHS = {
+    "/healthz",
+    "/readyz",
+    "/openapi.json",
+    "/docs",
+    "/docs/start.js",
+    "/docs/{name}",
+    "/",
+    "/web/{version}/{name}",
+}
 """What is everybody's to see."""
 
 _OPERATORS_PATHS = {"/metrics", "/workers"}
@@ -45,7 +54,9 @@ class Call:
     def send(self, client: TestClient, headers: Any, **ids: str) -> Response:
         """Call it, for a model that is there and a job and structure that are not, unless others are given."""
         job_id = "0" * 26
-        path = self.path.format(**{"job_id": job_id, "structure_id": f"{job_id}-00000", "name": "diamond", **ids})
+        path = self.path.format(
+            **{"job_id": job_id, "structure_id": f"{job_id}-00000", "name": "diamond", "version": "0", **ids}
+        )
         json = _BODIES.get(self.path) if self.method == "POST" else None
         return client.request(self.method, path, headers=headers, json=json)
 

@@ -216,7 +216,7 @@ class StructurePoints(BaseModel):
     @classmethod
     def of(cls, columns: Mapping[str, Sequence[Any]], *, is_complete: bool) -> Self:
         """The answer for columns of structures."""
-        told = {
+        told: dict[str, Any] = {
             **columns,
             "energy": columns["ranking_energy"],
             "known": columns["is_matched"],

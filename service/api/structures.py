@@ -17,7 +17,7 @@ from service.api.exports import respond_with_file
 from service.api.negotiation import CRYSTAL_FORMATS, MEDIA_TYPES, MOLECULE_FORMATS, StructureFormat, choose_format
 from service.api.paging import decode_cursor, next_path, page_size, refuse_cursor
 from service.api.requests import FORMULA_SCHEMA, PRINTABLE
-from service.api.schemas import StructureDetail, StructureItem, StructurePage
+from service.api.schemas import StructureDetail, StructureItem, StructurePage, StructurePoints
 from service.api.services import Use
 from service.domain import NotFoundError
 from service.domain.ids import JOB_ID_PATTERN, is_structure_id
@@ -26,7 +26,7 @@ from service.settings import Settings
 
 router = APIRouter(prefix="/structures", tags=["structures"])
 
-
+_MAX_POINTS: Final = 10_000
 _PASSED_ON: Final = {
     "job", "model", "model_fingerprint", "start", "smiles", "passes_checks", "converged", "unique", "matched",
     "energy_above_hull_max",
@@ -34,7 +34,7 @@ _PASSED_ON: Final = {
 
 
 class StructureFilters(BaseModel):
-    """Filters of the list, all of which a structure must pass; its order; its page."""
+    """Filters, all of which a structure must pass; their order."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -69,14 +69,12 @@ class StructureFilters(BaseModel):
         "-created",
         description="`energy` is the one that `energy_kind` names. No two models compare, so filter by `model`.",
     )
-    limit: int | None = Field(None, ge=1)
-    cursor: str | None = None
 
-    def to_query(self, settings: Settings, group: str) -> StructureQuery:
+    def to_query(self, group: str, *, limit: int, after: tuple[Any, str] | None = None) -> StructureQuery:
         """The query to run, over the structures of a group.
 
         Raises:
-            InputError: a formula, an element, the length of the page or the cursor is not one.
+            InputError: a formula or an element is not one.
         """
         return StructureQuery(
             group=group,
@@ -85,15 +83,32 @@ class StructureFilters(BaseModel):
             chemsys=None if self.chemsys is None else "-".join(_parse_elements(self.chemsys, "-", "chemsys")),
             elements=() if self.elements is None else _parse_elements(self.elements, ",", "elements"),
             on_hull=self.hull,
-            order=self._order,
+            order=self.order,
             descending=self.sort.startswith("-"),
-            after=None if self.cursor is None else read_cursor(self.cursor, self.sort, self._order),
-            limit=page_size(self.limit, settings),
+            after=after,
+            limit=limit,
         )
 
     @property
-    def _order(self) -> StructureOrder:
+    def order(self) -> StructureOrder:
+        """What ``sort`` goes by."""
         return StructureOrder(self.sort.removeprefix("-"))
+
+
+class StructureListing(StructureFilters):
+    """Filters of the list, its order, its page."""
+
+    limit: int | None = Field(None, ge=1)
+    cursor: str | None = None
+
+    def to_page_query(self, settings: Settings, group: str) -> StructureQuery:
+        """The query for the page.
+
+        Raises:
+            InputError: a formula, an element, the length of the page or the cursor is not one.
+        """
+        after = None if self.cursor is None else read_cursor(self.cursor, self.sort, self.order)
+        return self.to_query(group, limit=page_size(self.limit, settings), after=after)
 
 
 def read_cursor(cursor: str, sort: str, order: StructureOrder) -> tuple[Any, str]:
@@ -111,15 +126,24 @@ def read_cursor(cursor: str, sort: str, order: StructureOrder) -> tuple[Any, str
 
 @router.get("", response_model=StructurePage)
 def list_structures(
-    request: Request, services: Use, principal: Reader, filters: Annotated[StructureFilters, Query()]
+    request: Request, services: Use, principal: Reader, filters: Annotated[StructureListing, Query()]
 ) -> Response:
     """Structures that pass all filters."""
-    query = filters.to_query(services.settings, principal.group)
+    query = filters.to_page_query(services.settings, principal.group)
     with services.store.reading() as tx:
         page = tx.structure_views.search(query)
     key = page.next_key and [filters.sort, *page.next_key]
     answer = StructurePage(items=[StructureItem.of(view) for view in page.items], next=next_path(request, key))
     return Response(answer.model_dump_json(), media_type=MEDIA_TYPES["json"])  # validated and written once, not twice
+
+
+@router.get("/points", response_model=StructurePoints)
+def list_points(services: Use, principal: Reader, filters: Annotated[StructureFilters, Query()]) -> Response:
+    """The first ten thousand structures that pass all filters, in columns: what figures are drawn of."""
+    with services.store.reading() as tx:
+        columns, is_complete = tx.structure_views.points(filters.to_query(principal.group, limit=_MAX_POINTS))
+    answer = StructurePoints.of(columns, is_complete=is_complete)
+    return Response(answer.model_dump_json(), media_type=MEDIA_TYPES["json"])
 
 
 _FILES: Final[dict[str, Any]] = {

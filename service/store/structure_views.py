@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import Connection, RowMapping, and_, select
 
@@ -20,6 +20,13 @@ _VIEW_COLUMNS: Final = [
     structures.c[name]
     for name in dict.fromkeys((*StructureView.__dataclass_fields__, *_NOT_VIEWED))
     if name not in ("matches", "atoms")
+]  # fmt: skip
+_POINT_COLUMNS: Final = [
+    structures.c[name]
+    for name in (
+        "id", "model", "reduced_formula", "ranking_energy", "energy_above_hull", "volume_per_atom", "is_matched",
+        "is_unique",
+    )
 ]  # fmt: skip
 
 
@@ -59,6 +66,12 @@ class StructureViews:
         page = rows[: query.limit]
         next_key = [page[-1][ORDER_COLUMNS[query.order]], page[-1]["id"]] if len(rows) > query.limit else None
         return Page(self._views(page), next_key)
+
+    def points(self, query: StructureQuery) -> tuple[dict[str, list[Any]], bool]:
+        """The first structures that a query asks for as columns by name, and whether these are all."""
+        rows = read_page(self.connection, _POINT_COLUMNS, query)
+        shown = rows[: query.limit]
+        return {column.name: [row[column] for row in shown] for column in _POINT_COLUMNS}, len(rows) == len(shown)
 
     def count(self, query: StructureQuery, max_read: int) -> int | None:
         """How many structures pass the filters; None where more than ``max_read`` would have to be looked at."""

@@ -57,7 +57,8 @@ def test_every_answer_has_the_headers(client: TestClient, store: Store) -> None:
         assert policy.startswith("default-src 'none'"), answer.url
         assert "frame-ancestors 'none'" in policy, answer.url
         assert answer.headers["strict-transport-security"], answer.url
-        is_file = answer.is_success and answer.url.path.startswith("/docs/")
+        path = answer.url.path
+        is_file = answer.is_success and (path == "/" or path.startswith(("/docs/", "/web/")))
         assert ("no-store" in answer.headers["cache-control"]) == (not is_file), answer.url
 
 

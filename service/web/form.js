@@ -1,0 +1,165 @@
+/** The form that asks for structures. Its fields are called as the service calls them, so that errors find theirs. */
+import { Problem, postJson } from "./api.js";
+import { h } from "./dom.js";
+import { symbolsOf } from "./format.js";
+import { listModels } from "./models.js";
+import { readForm } from "./request.js";
+import { go } from "./state.js";
+
+const EXAMPLES = ["LiS2", "Li-S", "KZnF3", "C"];
+
+export class AskForm {
+  /** @param {Record<string, any>} [values] of the fields to begin with */
+  constructor(values = {}) {
+    this.alert = h("p", { class: "error", role: "alert", hidden: true });
+    this.modelHint = h("p", { class: "hint", id: "hint-model" });
+    this.submit = h("button", { class: "primary" }, "Find structures");
+    this.element = h("form", { class: "card ask", novalidate: true, "aria-labelledby": "ask-title" }, this.#fields());
+    for (const [name, value] of Object.entries(values)) if (this.element.elements[name]) this.element.elements[name].value = value;
+    this.element.addEventListener("submit", (event) => this.#send(event));
+    this.element.addEventListener("input", (event) => this.#edit(event));
+    this.#listModels(values.model);
+    this.#adaptToBoundary();
+  }
+
+  #fields() {
+    return [
+      h("h1", { id: "ask-title" }, "Which structures?"),
+      this.alert,
+      field("composition", "Formula or chemical system", text("composition", { placeholder: "LiS2", autofocus: true, autocapitalize: "off" }), ["Try ", ...EXAMPLES.flatMap((example) => [this.#example(example), " "])]),
+      h("div", { class: "row" }, field("n", "How many", text("n", { value: "30", inputmode: "numeric" })), field("formula_units", "Formula units", text("formula_units", { placeholder: "several" }), "A number, or a range such as 1-4.")),
+      choice("boundary", "Boundary", { crystal: "Crystal", molecule: "Molecule", partly: "Partly periodic" }),
+      this.axes = h("fieldset", { class: "inline", hidden: true }, h("legend", {}, "Periodic along"), ["a", "b", "c"].map((axis) => tick(`periodic_${axis}`, axis, axis !== "c"))),
+      h("div", { class: "field" }, h("label", { for: "model" }, "Model"), this.model = h("select", { id: "model", name: "model", "aria-describedby": "hint-model error-model" }, h("option", { value: "" }, "The usual one")), this.modelHint, errorOf("model")),
+      this.advanced = h("details", {}, h("summary", {}, "More"), this.#advancedFields()),
+      h("div", { class: "actions" }, this.submit),
+    ];
+  }
+
+  #advancedFields() {
+    const small = (name, label, hint, properties) => field(name, label, text(name, { inputmode: "decimal", ...properties }), hint);
+    return [
+      h("div", { class: "row" }, small("seed", "Seed", "The same seed gives the same structures.", { placeholder: "random", inputmode: "numeric" }), small("min_distance", "Least distance, Å", "Between atoms of a start.", { placeholder: "by radii" })),
+      h("div", { class: "row" }, small("volume_low", "Volume from, Å³/atom", null, { placeholder: "model's own" }), small("volume_high", "to", null, { placeholder: "model's own" })),
+      errorOf("volume_per_atom"),
+      field("cell", "Starting cell, Å", h("textarea", { id: "cell", name: "cell", rows: 3, spellcheck: "false", placeholder: "4 0 0\n0 4 0\n0 0 4", "aria-describedby": "hint-cell error-cell" }), "A vector on each line."),
+      tick("fixed_cell", "Keep the cell as it is", false),
+      h("fieldset", { class: "row" }, h("legend", {}, "Starts, in which shares"), small("starts_references", "Known crystals", null, { placeholder: "usual" }), small("starts_wyckoff", "Wyckoff", null, { placeholder: "usual" }), small("starts_random", "Random", null, { placeholder: "usual" })),
+      errorOf("starts"),
+      h("div", { class: "row" }, small("fmax", "Converged below", "Largest force, pseudo units.", { placeholder: "0.01" }), small("max_steps", "Most steps", null, { placeholder: "2000", inputmode: "numeric" })),
+      tick("match", "Compare with known structures", true),
+    ];
+  }
+
+  #example(formula) {
+    return h("button", { type: "button", class: "example", onclick: () => this.#take(formula) }, formula);
+  }
+
+  #take(formula) {
+    this.element.elements.composition.value = formula;
+    this.#showModelHint();
+    this.submit.focus();
+  }
+
+  async #listModels(chosen = "") {
+    try {
+      this.models = await listModels();
+    } catch {
+      return; // the banner says that the service is away; it takes its usual model without us
+    }
+    this.model.append(...this.models.map((model) => h("option", { value: model.name, selected: model.name === chosen }, `${model.name}, ${model.boundary}s`)));
+    this.#showModelHint();
+  }
+
+  #edit({ target }) {
+    clearError(this.element, target.name.replace(/^volume_.*/, "volume_per_atom").replace(/_(references|wyckoff|random)$/, "").replace(/^periodic_.$/, "boundary"));
+    if (target.name === "boundary") this.#adaptToBoundary();
+    this.#showModelHint();
+  }
+
+  #adaptToBoundary() {
+    const isPartly = this.element.elements.boundary.value === "partly";
+    this.axes.hidden = !isPartly;
+    if (isPartly) this.advanced.open = true;
+  }
+
+  /** Whether the model knows the elements, while they are written. */
+  #showModelHint() {
+    const model = this.models?.find((item) => item.name === this.model.value);
+    const missing = model ? symbolsOf(this.element.elements.composition.value).filter((symbol) => !model.elements.includes(symbol)) : [];
+    this.modelHint.classList.toggle("warning", missing.length > 0);
+    const knows = model && (model.elements.length > 6 ? `${model.elements.length} elements` : model.elements.join(", "));
+    this.modelHint.textContent = missing.length ? `${model.name} does not know ${missing.join(", ")}.` : model ? `Knows ${knows}.` : "For crystals or for molecules, as the boundary says.";
+  }
+
+  async #send(event) {
+    event.preventDefault();
+    for (const name of [...this.element.querySelectorAll("[id^=error-]")].map((element) => element.id.slice(6))) clearError(this.element, name);
+    this.alert.hidden = true;
+    const { request, errors } = readForm(this.element);
+    if (errors.length) return this.#showErrors(errors);
+    this.submit.disabled = true;
+    try {
+      const job = await postJson("generate", request);
+      go({ job: job.id });
+    } catch (error) {
+      const ofFields = error instanceof Problem ? error.errors.filter(({ field }) => document.getElementById(`error-${field}`)) : [];
+      if (ofFields.length) this.#showErrors(ofFields);
+      else this.#showAlert(error.message);
+    } finally {
+      this.submit.disabled = false;
+    }
+  }
+
+  #showAlert(message) {
+    this.alert.textContent = message;
+    this.alert.hidden = false;
+  }
+
+  #showErrors(errors) {
+    for (const { field, reason, hint } of errors) {
+      const place = document.getElementById(`error-${field}`);
+      place.textContent = `${reason.charAt(0).toUpperCase()}${reason.slice(1).replace(/\.$/, "")}. ${hint}`;
+      place.hidden = false;
+      for (const input of inputsOf(this.element, field)) input.setAttribute("aria-invalid", "true");
+      const folded = place.closest("details");
+      if (folded) folded.open = true;
+    }
+    inputsOf(this.element, errors[0].field)[0]?.focus();
+  }
+}
+
+function inputsOf(form, name) {
+  return [...form.querySelectorAll(`[aria-describedby~="error-${name}"]`)];
+}
+
+function clearError(form, name) {
+  const place = form.querySelector(`#error-${name}`);
+  if (!place || place.hidden) return;
+  place.hidden = true;
+  place.textContent = "";
+  for (const input of inputsOf(form, name)) input.removeAttribute("aria-invalid");
+}
+
+function errorOf(name) {
+  return h("p", { class: "error", id: `error-${name}`, hidden: true });
+}
+
+function text(name, properties = {}) {
+  const group = name.startsWith("volume_") ? "volume_per_atom" : name.startsWith("starts_") ? "starts" : name;
+  return h("input", { id: name, name, type: "text", autocomplete: "off", spellcheck: "false", "aria-describedby": `hint-${name} error-${group}`, ...properties });
+}
+
+function field(name, label, input, hint = null) {
+  const isOfGroup = name.startsWith("volume_") || name.startsWith("starts_");
+  return h("div", { class: "field" }, h("label", { for: name }, label), input, h("p", { class: "hint", id: `hint-${name}`, hidden: !hint }, hint), isOfGroup ? null : errorOf(name));
+}
+
+function choice(name, label, options) {
+  const option = ([value, words], k) => h("label", {}, h("input", { type: "radio", name, value, checked: k === 0, "aria-describedby": `error-${name}` }), h("span", {}, words));
+  return h("fieldset", { class: "choice" }, h("legend", {}, label), h("div", { class: "segments" }, Object.entries(options).map(option)), errorOf(name));
+}
+
+function tick(name, label, isOn) {
+  return h("label", { class: "tick" }, h("input", { type: "checkbox", name, checked: isOn }), label);
+}

@@ -1,0 +1,92 @@
+/** The pseudo convex hull of a chemical system: a line for two elements, a triangle for three. */
+import { layOutAxes, robustRangeOf } from "./axes.js";
+import { lowerChain, lowerFacets, lowestOfEach } from "./convexity.js";
+import { Plot } from "./plot.js";
+import { describePoint, fractionsOf } from "./points.js";
+import { layOutTriangle } from "./triangle.js";
+
+/** @typedef {import("./points.js").Point} Point */
+
+/** Whether there is a figure of the hull of so many elements. */
+export function isDrawable(symbols) {
+  return symbols.length === 2 || symbols.length === 3;
+}
+
+/**
+ * @param {{symbols: string[], energyKind: string, ends: Record<string, number>, jobId?: string, onPick: (id: string) => void}} options
+ *   `ends`: energies of the elements by the model's card; `jobId`: other jobs' structures are drawn back
+ */
+export function createHull({ symbols, energyKind, ends, jobId, onPick }) {
+  const byId = new Map();
+  let layOut = (size) => layOutAxes(size, { x: { range: [0, 1], title: "" }, y: { range: [-1, 0], title: "" } });
+  const plot = new Plot({
+    label: `Convex hull of ${symbols.join(", ")}`,
+    describe: (mark) => describePoint(byId.get(mark.id), energyKind),
+    onPick,
+    layOut: (size) => layOut(size),
+  });
+  return {
+    element: plot.element,
+    show(points) {
+      byId.clear();
+      for (const point of points) byId.set(point.id, point);
+      const vertices = measureFromEnds(points, symbols, ends);
+      const marks = vertices.filter((vertex) => vertex.id !== null).map((vertex) => markOf(vertex, byId.get(vertex.id), jobId));
+      layOut = symbols.length === 2 ? binary(symbols, energyKind, vertices, marks) : ternary(symbols, vertices);
+      plot.show(symbols.length === 2 ? marks : lowestMarks(vertices, byId, jobId));
+    },
+    select: (id) => plot.select(id),
+    close: () => plot.close(),
+  };
+}
+
+/** Energies relative to the elements': the model's own, unless a lower one was found. */
+function measureFromEnds(points, symbols, ends) {
+  const all = points.map((point) => ({ id: point.id, at: fractionsOf(point.formula, symbols), energy: point.energy }));
+  const energies = symbols.map((symbol, k) => {
+    const found = all.filter((vertex) => vertex.at[k] === 1).map((vertex) => vertex.energy);
+    return found.reduce((low, energy) => Math.min(low, energy), ends[symbol] ?? Infinity);
+  });
+  const zero = energies.map((energy) => (Number.isFinite(energy) ? energy : 0));
+  const corners = symbols.map((_, k) => ({ id: null, at: symbols.map((_symbol, j) => Number(j === k)), energy: 0 }));
+  return [...corners, ...all.map((vertex) => ({ ...vertex, energy: vertex.energy - vertex.at.reduce((sum, share, k) => sum + share * zero[k], 0) }))];
+}
+
+function markOf(vertex, point, jobId) {
+  return { id: point.id, kind: point.kind, x: vertex.at[1], y: vertex.energy, at: vertex.at, isFaint: jobId !== undefined && !point.id.startsWith(jobId) };
+}
+
+function lowestMarks(vertices, byId, jobId) {
+  const found = vertices.filter((vertex) => vertex.id !== null);
+  const lowest = new Map();
+  for (const vertex of found) {
+    const key = byId.get(vertex.id).formula;
+    if (!lowest.has(key) || vertex.energy < lowest.get(key).energy) lowest.set(key, vertex);
+  }
+  return [...lowest.values()].map((vertex) => markOf(vertex, byId.get(vertex.id), jobId));
+}
+
+function binary(symbols, energyKind, vertices, marks) {
+  const chain = lowerChain(lowestOfEach(vertices));
+  const { range, nAbove } = robustRangeOf([0, ...marks.map((mark) => mark.y)], 0.95);
+  const unit = energyKind === "formation" ? "Formation energy (estimate), eV/atom" : "Pseudo energy of formation (no unit)";
+  const ticks = [0, 0.25, 0.5, 0.75, 1].map((at) => ({ at, text: at === 0 ? symbols[0] : at === 1 ? symbols[1] : String(at) }));
+  return (size) =>
+    layOutAxes(size, {
+      x: { range: [-0.03, 1.03], title: `Fraction of ${symbols[1]}`, ticks },
+      y: { range, title: unit },
+      note: nAbove ? `${nAbove} above, drawn at the edge` : "",
+      drawBehind(context, toPixel, colours) {
+        context.beginPath();
+        for (const vertex of chain) context.lineTo(...toPixel(vertex.at[1], vertex.energy));
+        context.strokeStyle = colours.ink;
+        context.lineWidth = 1.6;
+        context.stroke();
+      },
+    });
+}
+
+function ternary(symbols, vertices) {
+  const facets = lowerFacets(lowestOfEach(vertices));
+  return (size) => layOutTriangle(size, symbols, facets);
+}

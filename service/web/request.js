@@ -1,0 +1,70 @@
+/** What the fields of the form ask for, as the service takes it. */
+
+/** @typedef {{field: string, reason: string, hint: string}} FormError */
+
+/**
+ * @param {HTMLFormElement} form
+ * @returns {{request: Record<string, any>, errors: FormError[]}} errors are of what is no number; the rest is for the service to judge
+ */
+export function readForm(form) {
+  /** @type {FormError[]} */
+  const errors = [];
+  const text = (name) => form.elements[name].value.trim();
+  const refuse = (field, reason, hint) => {
+    errors.push({ field, reason, hint });
+  };
+  const number = (name, field = name) => {
+    const value = text(name).replace(",", ".");
+    if (value === "") return undefined;
+    if (!Number.isFinite(Number(value))) return refuse(field, `${text(name).slice(0, 20)} is no number`, "Write digits.");
+    return Number(value);
+  };
+  const request = {
+    composition: text("composition"),
+    n: number("n"),
+    formula_units: readUnits(text("formula_units"), refuse),
+    boundary: readBoundary(form),
+    model: text("model") || undefined,
+    seed: number("seed"),
+    min_distance: number("min_distance"),
+    volume_per_atom: readPair(number("volume_low", "volume_per_atom"), number("volume_high", "volume_per_atom"), refuse),
+    cell: readCell(text("cell"), refuse),
+    fixed_cell: form.elements.fixed_cell.checked || undefined,
+    starts: readShares(["references", "wyckoff", "random"].map((name) => [name, number(`starts_${name}`, "starts")])),
+    fmax: number("fmax"),
+    max_steps: number("max_steps"),
+    match: form.elements.match.checked ? undefined : false,
+  };
+  if (!request.composition) refuse("composition", "there is no formula", "Write one such as LiS2, or a chemical system such as Li-S.");
+  return { request, errors };
+}
+
+function readUnits(text, refuse) {
+  if (text === "") return undefined;
+  const parts = text.split(/\s*[-–]\s*/);
+  if (parts.length <= 2 && parts.every((part) => /^\d+$/.test(part))) return parts.length === 1 ? Number(text) : parts.map(Number);
+  return refuse("formula_units", `${text.slice(0, 20)} is no number and no range`, "Write 2, or 1-4.");
+}
+
+function readBoundary(form) {
+  const boundary = form.elements.boundary.value;
+  return boundary === "partly" ? { periodic: ["a", "b", "c"].map((axis) => form.elements[`periodic_${axis}`].checked) } : boundary;
+}
+
+function readPair(low, high, refuse) {
+  if (low === undefined && high === undefined) return undefined;
+  if (low === undefined || high === undefined) return refuse("volume_per_atom", "one end of the range is missing", "Give both, or none.");
+  return [low, high];
+}
+
+function readCell(text, refuse) {
+  if (text === "") return undefined;
+  const cell = text.split("\n").map((line) => line.trim().split(/[\s,]+/).map(Number));
+  if (cell.length === 3 && cell.every((vector) => vector.length === 3 && vector.every(Number.isFinite))) return cell;
+  return refuse("cell", "this is no cell", "Write three lines of three numbers.");
+}
+
+function readShares(shares) {
+  const given = shares.filter(([, share]) => share !== undefined);
+  return given.length ? Object.fromEntries(given) : undefined;
+}

@@ -1,0 +1,154 @@
+/** A job: how far it is while it runs, what it found. */
+import { Unreachable, getJson, postJson, send } from "./api.js";
+import { announce, button, h, notice } from "./dom.js";
+import { followJob } from "./events.js";
+import { ago, formula, symbolsOf, whole } from "./format.js";
+import { pointOf } from "./points.js";
+import { Results } from "./results.js";
+import { go, linkTo } from "./state.js";
+
+const REFRESH = 1500;
+const OVER = new Set(["succeeded", "failed", "cancelled"]);
+const ASKED = ["composition", "n", "volume_per_atom", "cell", "fixed_cell", "min_distance", "starts", "model", "fmax", "max_steps", "match"];
+
+export class WatchView {
+  constructor() {
+    this.head = h("header", { class: "job-head" }, notice("loading", "Loading…"));
+    this.results = new Results();
+    this.element = h("div", { class: "watch" }, this.head);
+    this.points = new Map();
+  }
+
+  /** @param {Record<string, string>} state */
+  async show(state) {
+    if (state.job !== this.jobId) await this.#open(state.job);
+    if (this.job) await this.results.show(this.scope, state);
+  }
+
+  close() {
+    this.controller?.abort();
+    clearTimeout(this.timer);
+    this.results.close();
+  }
+
+  async #open(jobId) {
+    this.controller?.abort();
+    this.controller = new AbortController();
+    this.jobId = jobId;
+    this.points.clear();
+    try {
+      this.job = await getJson(`jobs/${encodeURIComponent(jobId)}`, this.controller.signal);
+    } catch (error) {
+      this.job = null;
+      if (!this.controller.signal.aborted) this.head.replaceChildren(notice("error", error instanceof Unreachable ? error.message : "There is no such job.", error.message, button("Try again", () => go({ job: jobId }, { replace: true }))));
+      return;
+    }
+    const { composition, model } = this.job.spec;
+    this.scope = { filters: { job: jobId }, model, chemsys: symbolsOf(composition).join("-"), jobId };
+    document.title = `${composition} · rmatch`;
+    this.#drawHead();
+    this.element.append(this.results.element);
+    if (!OVER.has(this.job.state)) this.#follow(this.controller.signal);
+  }
+
+  async #follow(signal) {
+    try {
+      await followJob(this.jobId, (name, data) => this.#take(name, data), signal);
+    } catch (error) {
+      if (!signal.aborted) this.note.textContent = `It cannot be followed: ${error.message}`;
+    }
+  }
+
+  #take(name, data) {
+    if (name === "structure") this.points.set(data.id, pointOf(data));
+    else if (name === "job") this.#update(data);
+    if (name === "end") this.#finish();
+    else this.#redrawSoon();
+  }
+
+  #update(job) {
+    const isOther = job.state !== this.job.state;
+    this.job = job;
+    if (isOther) this.#drawHead();
+    else this.#drawProgress();
+  }
+
+  /** Points as they come, a few times a second; the table less often. */
+  #redrawSoon() {
+    this.redrawing ??= requestAnimationFrame(() => {
+      this.redrawing = null;
+      if (this.points.size) this.results.showLive([...this.points.values()]);
+    });
+    this.timer ??= setTimeout(() => {
+      this.timer = null;
+      if (this.points.size && this.results.table.isAtTop) this.results.table.show(this.scope.filters, this.results.shown.sort, { isQuiet: true });
+    }, REFRESH);
+  }
+
+  async #finish() {
+    clearTimeout(this.timer);
+    cancelAnimationFrame(this.redrawing);
+    const { signal } = this.controller;
+    this.job = await getJson(`jobs/${this.jobId}`, signal);
+    this.#drawHead();
+    announce(`${this.job.spec.composition} ${this.job.state}: ${this.job.counts.generated} structures`);
+    await this.results.refresh();
+  }
+
+  #drawHead() {
+    const { job } = this;
+    const isOver = OVER.has(job.state);
+    const actions = isOver ? [button("Again, another seed", () => this.#runAgain())] : [button("Cancel", () => this.#cancel(), { class: "danger" })];
+    const all = linkTo({ view: "structures", chemsys: this.scope.chemsys, model: job.spec.model });
+    this.bar = h("progress", { max: 1, "aria-label": "Progress" });
+    this.counts = h("p", { class: "counts" });
+    this.note = h("p", { class: "error", role: "alert" }, job.error ?? "");
+    const hadFocus = this.head.contains(document.activeElement);
+    this.head.replaceChildren(
+      h("div", { class: "job-title" }, h("h1", { tabindex: -1 }, formula(job.spec.composition)), h("span", { class: `state ${job.state}`, role: "status" }, job.state), h("span", { class: "sub" }, `${job.spec.model} · seed ${job.spec.seed} · ${ago(job.created_at)}`)),
+      h("div", { class: "actions" }, ...actions, h("a", { class: "button", href: all, "data-link": true }, `All of ${this.scope.chemsys}`)),
+      isOver ? "" : this.bar,
+      this.counts,
+      this.note,
+    );
+    if (hadFocus) this.head.querySelector("h1").focus({ preventScroll: true });
+    this.#drawProgress();
+  }
+
+  #drawProgress() {
+    const { counts, progress } = this.job;
+    this.bar.value = progress;
+    const parts = [`${whole(counts.generated)} of ${whole(counts.requested)} structures`, `${counts.converged} converged`, `${counts.matched} known`, counts.unique === null ? null : `${counts.unique} distinct`, counts.failed ? `${counts.failed} failed` : null];
+    this.counts.textContent = parts.filter(Boolean).join(" · ");
+  }
+
+  async #cancel() {
+    await this.#act(async () => {
+      this.#update(await (await send(`jobs/${this.jobId}`, { method: "DELETE" })).json());
+    });
+  }
+
+  async #runAgain() {
+    await this.#act(async () => {
+      const job = await postJson("generate", requestOf(this.job.spec));
+      go({ job: job.id });
+    });
+  }
+
+  async #act(action) {
+    try {
+      await action();
+    } catch (error) {
+      this.note.textContent = error.message;
+    }
+  }
+}
+
+/** The request that gives a job of this specification, but for its seed. */
+function requestOf(spec) {
+  const { periodic, formula_units: units } = spec;
+  const boundary = periodic.every(Boolean) ? "crystal" : periodic.some(Boolean) ? { periodic } : "molecule";
+  const formula_units = units && (units.length === 1 ? units[0] : [units[0], units.at(-1)]);
+  const asked = ASKED.map((name) => [name, spec[name]]);
+  return Object.fromEntries([...asked, ["boundary", boundary], ["formula_units", formula_units]].filter(([, value]) => value !== null && value !== undefined));
+}
