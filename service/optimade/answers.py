@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any, Final
 
-from fastapi import Request, Response
+from fastapi import Request
+from fastapi.responses import JSONResponse
 
 from service.domain.views import StructureView
 from service.optimade.catalog import PROPERTIES
@@ -31,8 +32,8 @@ _PROVIDER: Final = {
 }
 
 
-class OptimadeResponse(Response):
-    """A JSON:API document."""
+class OptimadeResponse(JSONResponse):
+    """A JSON:API document; of this class, so that FastAPI describes it by its model and not as a text."""
 
     media_type = MEDIA_TYPE
 
