@@ -11,6 +11,9 @@ from service.optimade.standard import STANDARD
 
 PROPERTIES: Final[dict[str, Property]] = STANDARD | OWN
 
+ORDERS: Final = {name: found.order for name, found in PROPERTIES.items() if found.order is not None}
+"""What lists may be sorted by."""
+
 UNSUPPORTED: Final = frozenset({
     "assemblies", "space_group_symmetry_operations_xyz", "space_group_symbol_hall",
     "space_group_symbol_hermann_mauguin", "space_group_symbol_hermann_mauguin_extended",
