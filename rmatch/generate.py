@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from rm_engine.spec import START_KINDS, ModelCard, StartMix, default_model, parse_formula
+from rm_engine.spec import START_KINDS, ChemicalSystem, ModelCard, StartMix, default_model, default_n, parse_composition
 from rm_engine.spec.generation import CRYSTAL, MOLECULE
 from rmatch.errors import CommandError
 from rmatch.live import Show, print_lines, show_table
 from rmatch.startup import without_collections
-from rmatch.tables import found_table
+from rmatch.tables import formula_table, found_table
 from service.settings import Settings
 
 if TYPE_CHECKING:
@@ -25,8 +25,10 @@ if TYPE_CHECKING:
 
 
 def generate(
-    composition: Annotated[str, typer.Argument(help="Formula, reduced or not, e.g. LiS2.")],
-    n: Annotated[int, typer.Option("-n", help="Number of structures.")] = 30,
+    composition: Annotated[str, typer.Argument(help="Formula such as LiS2, or chemical system such as Li-S.")],
+    n: Annotated[
+        int | None, typer.Option("-n", help="Number of structures; by default 30, of a chemical system 200.")
+    ] = None,
     formula_units: Annotated[
         list[int] | None,
         typer.Option(help="Formula units in a cell; may be given several times. By default several small ones."),
@@ -52,13 +54,17 @@ def generate(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="All structures as JSON lines on standard output.")] = False,
 ) -> None:
-    """Generate structures right here, without the service, on all cores; show them as they come and list the lowest."""
-    parse_formula(composition)  # before torch, which takes seconds
+    """Generate structures right here, without the service, on all cores; show them as they come and list the lowest.
+
+    A chemical system is searched at its likely formulas, and those on the hull are listed first.
+    """
+    n = default_n(composition) if n is None else n  # refuses before torch, which takes seconds
     mix = None if starts == "usual" else _parse_starts(starts)
     with without_collections():
         from rm_engine import generate as generate_structures
         from rm_engine import load_model
         from rm_engine.files import read_structures
+        from rm_engine.search import find_energies_above_hull
 
     periodic = MOLECULE if molecule else CRYSTAL
     settings = Settings()
@@ -84,9 +90,12 @@ def generate(
     if output:
         _write(found, output, "extxyz" if molecule else "cif")
         console.print(f"{len(found)} structures written to {output}.", highlight=False)
+    above_hull = find_energies_above_hull(found, loaded.card)
     if as_json:
-        for item in found:
-            typer.echo(json.dumps(_plain(item, loaded.card)))
+        for item, above in zip(found, above_hull, strict=True):
+            typer.echo(json.dumps(_plain(item, above, loaded.card)))
+    elif isinstance(parse_composition(composition), ChemicalSystem):
+        console.print(formula_table(found, above_hull, loaded.card))
     else:
         console.print(found_table(found, loaded.card))
 
@@ -121,7 +130,7 @@ def _write(found: list[GeneratedStructure], folder: Path, format_: Format) -> No
         (folder / name).write_text(write_structure(item.atoms, format_), encoding="utf-8")
 
 
-def _plain(item: GeneratedStructure, card: ModelCard) -> dict[str, Any]:
+def _plain(item: GeneratedStructure, above_hull: float | None, card: ModelCard) -> dict[str, Any]:
     from rm_engine.files import to_json
 
     return {
@@ -131,6 +140,7 @@ def _plain(item: GeneratedStructure, card: ModelCard) -> dict[str, Any]:
         "energy_kind": card.energy_kind,
         "pseudo_energy_per_atom": item.pseudo_energy_per_atom,
         "formation_energy_per_atom": item.formation_energy_per_atom,
+        "energy_above_hull": above_hull,
         "space_group": None if item.space_group is None else asdict(item.space_group),
         "start": item.start,
         "start_origin": item.start_origin,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from rm_engine.spec import ModelCard
+from rm_engine.spec import ModelCard, parse_formula
 
 if TYPE_CHECKING:
     from rm_engine import GeneratedStructure
@@ -51,6 +52,39 @@ def found_table(found: Sequence[GeneratedStructure], card: ModelCard) -> Table:
             item.start,
             "yes" if item.converged else "no",
             str(item.n_steps),
+        )
+    return table
+
+
+def formula_table(
+    found: Sequence[GeneratedStructure], energies_above_hull: Sequence[float | None], card: ModelCard
+) -> Table:
+    """A table of the lowest structure of each formula that a search has found, those on the hull first.
+
+    Args:
+        found: what was found.
+        energies_above_hull: of each structure, see :func:`rm_engine.search.find_energies_above_hull`.
+        card: of the model.
+    """
+    formulas = [parse_formula(item.atoms.get_chemical_formula()).reduced for item in found]
+    n_found = Counter(formulas)
+    ranked = sorted(
+        (row for row in zip(energies_above_hull, formulas, found, strict=True) if row[0] is not None),
+        key=lambda row: (row[0], row[1]),
+    )
+    lowest = {formula: (above, item) for above, formula, item in reversed(ranked)}
+    title = f"Energies per atom: {card.name}, {energy_text(card.energy_kind)}"
+    table = Table("formula", "above hull", "energy", "space group", "sample", "start", "structures", title=title)
+    for formula, (above, item) in sorted(lowest.items(), key=lambda entry: (entry[1][0], entry[0])):
+        space_group = item.space_group
+        table.add_row(
+            formula,
+            "on the hull" if above == 0 else f"{above:.4f}",
+            f"{item.ranking_energy:.4f}",
+            space_group_text(None if space_group is None else asdict(space_group)),
+            str(item.sample),
+            item.start,
+            str(n_found[formula]),
         )
     return table
 

@@ -1,5 +1,6 @@
 """Random structure search: starts, relaxation, results."""
 
+from rm_engine.search.above_hull import find_energies_above_hull
 from rm_engine.search.generation import generate, generate_samples
 from rm_engine.search.result import GeneratedStructure, GenerationResult, Progress, SampleFailure
 from rm_engine.search.stages import relax_starts
@@ -12,6 +13,7 @@ __all__ = [
     "SampleFailure",
     "Start",
     "Starts",
+    "find_energies_above_hull",
     "generate",
     "generate_samples",
     "relax_starts",

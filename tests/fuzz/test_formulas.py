@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rm_engine.errors import InputError
-from rm_engine.spec import Formula, GenerationSpec, parse_formula
+from rm_engine.spec import ChemicalSystem, Formula, GenerationSpec, parse_composition, parse_formula
 from rm_engine.spec.limits import MAX_ATOMS, MAX_ELEMENTS, MAX_FORMULA_LENGTH
 from rm_engine.units import ATOMIC_NUMBERS
 
@@ -65,7 +66,7 @@ def test_it_means_what_pymatgen_reads(text: str) -> None:
 @settings(max_examples=300, deadline=None)
 @given(st.text(max_size=220) | MEANT_AS_FORMULAS | LOOK_ALIKES)
 def test_no_job_has_a_composition_that_the_grammar_refuses(text: str) -> None:
-    refusal = parse(text)
+    refusal = parse(text, parse_composition)
     if isinstance(refusal, InputError):
         with pytest.raises(InputError) as caught:
             GenerationSpec(composition=text, n=1)
@@ -86,6 +87,9 @@ def test_no_job_has_a_composition_that_the_grammar_refuses(text: str) -> None:
         lambda n: "9" * n,
         lambda n: "H" + "9" * n,
         lambda n: "²" * n,
+        lambda n: "-" * n,
+        lambda n: "Li-" * (n // 3),
+        lambda n: "-".join(["H"] * (n // 2)),
     ],
 )
 def test_four_times_the_text_is_four_times_the_work(
@@ -101,10 +105,22 @@ def test_the_longest_text_is_refused_unread() -> None:
     assert count_calls("H" * 10**6) == count_calls("H" * (MAX_FORMULA_LENGTH + 1)) < 20
 
 
-def parse(text: str) -> Formula | InputError:
+@settings(max_examples=300, deadline=None)
+@given(st.text(alphabet="LiSPOX-2 \u2010\u2212", max_size=12) | LOOK_ALIKES)
+def test_a_chemical_system_is_two_to_four_elements_with_hyphens(text: str) -> None:
+    parts = text.split("-")
+    system = parse(text, parse_composition)
+    is_system = 2 <= len(set(parts)) == len(parts) <= 4 and set(parts) <= set(ATOMIC_NUMBERS)
+    assert isinstance(system, ChemicalSystem) is is_system
+    if isinstance(system, ChemicalSystem):
+        assert str(system) == "-".join(sorted(parts))
+        assert parse_composition(str(system)) == system
+
+
+def parse(text: str, parser: Callable[[str, str], Formula | ChemicalSystem] = parse_formula) -> Any:
     """The formula, or why it is none."""
     try:
-        return parse_formula(text, "composition")
+        return parser(text, "composition")
     except InputError as error:
         return error
 
@@ -119,7 +135,7 @@ def count_calls(text: str) -> int:
 
     sys.setprofile(count)
     try:
-        parse(text)
+        parse(text, parse_composition)
     finally:
         sys.setprofile(None)
     return n_calls

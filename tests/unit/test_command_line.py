@@ -103,6 +103,19 @@ def test_a_search_loads_no_package_that_it_does_not_need() -> None:
     assert shown.stdout.splitlines()[-1] == "[]"
 
 
+def test_a_chemical_system_shows_each_formula_with_its_distance_to_the_hull() -> None:
+    system = ["generate", "S-Li", "-n", "12", "--model", "mp20"]
+    found = [json.loads(line) for line in run(*system, "--json").splitlines()]
+    assert len(found) == 12
+    assert len({item["formula"] for item in found}) > 2
+    above = [item["energy_above_hull"] for item in found if item["converged"]]
+    assert min(above) == 0 < max(above)
+    shown = run(*system)
+    lines = [line for line in shown[shown.index("Energies per atom") :].splitlines() if "│" in line]
+    assert "Li2S" in "".join(lines)
+    assert "on the hull" in shown
+
+
 def test_structures_are_written_as_files(tmp_path: Path) -> None:
     output = tmp_path / "found"
     shown = run(*DIAMOND, "-o", str(output))
@@ -129,6 +142,8 @@ def test_molecules_are_written_with_their_positions_only(tmp_path: Path) -> None
     ("arguments", "expected"),
     [
         (["generate", "Xx"], "'Xx' is not an element"),
+        (["generate", "Li-S-"], "'' is no symbol of an element"),
+        (["generate", "Li-S", "--formula-units", "2"], "Leave it out, or give a formula"),
         (["generate", "C", "--model", "none"], "There is no model 'none'"),
         (["generate", "C", "--model", "diamond", "-n", "0"], "Ask for 1 to 10,000 structures"),
         (["generate", "C", "--starts", "guess=1"], "'guess=1' is no mix of starts. Give shares of references, wyckoff"),
