@@ -137,6 +137,7 @@ def test_counting_is_bounded(client: TestClient, monkeypatch: pytest.MonkeyPatch
         (f"{STRUCTURES}?page_offset=10", 501, "not_implemented", None),
         (f"{STRUCTURES}?page_cursor=x", 400, "invalid_cursor", "cursor"),
         (f"{STRUCTURES}?sort=nelements", 400, "invalid_value", "sort"),
+        (f"{STRUCTURES}?sort=--id", 400, "invalid_value", "sort"),
         (f"{STRUCTURES}?sort=id,nsites", 400, "invalid_value", "sort"),
         (f"{STRUCTURES}/{'0' * 26}-00000", 404, "unknown_structure", None),
         (f"{STRUCTURES}/x", 404, "unknown_structure", None),
