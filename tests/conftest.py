@@ -14,6 +14,14 @@ from stacks import Stack, open_stack
 from service.settings import Settings
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say at the end, where all see it, that the page was not tested."""
+    skipped = [report for report in terminalreporter.stats.get("skipped", ()) if "tests/browser/" in report.nodeid]
+    if skipped:
+        text = f"The {len(skipped)} tests of the page did not run: they need chromium, which is not installed."
+        terminalreporter.write_line(text, yellow=True)
+
+
 @pytest.fixture(scope="session")
 def data_folder() -> Path:
     """The training and benchmark data sets: the folder that RMATCH_DATA names, or shared/data beside this checkout."""

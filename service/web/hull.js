@@ -57,7 +57,7 @@ function markOf(vertex, point, jobId) {
 }
 
 function lowestMarks(vertices, byId, jobId) {
-  const found = vertices.filter((vertex) => vertex.id !== null);
+  const found = vertices.filter((vertex) => vertex.id !== null && byId.get(vertex.id).kind !== "duplicate");
   const lowest = new Map();
   for (const vertex of found) {
     const key = byId.get(vertex.id).formula;
@@ -68,7 +68,9 @@ function lowestMarks(vertices, byId, jobId) {
 
 function binary(symbols, energyKind, vertices, marks) {
   const chain = lowerChain(lowestOfEach(vertices));
-  const { range, nAbove } = robustRangeOf([0, ...marks.map((mark) => mark.y)], 0.95);
+  const { range: [low, high] } = robustRangeOf(marks.map((mark) => mark.y), 0.95);
+  const range = [Math.min(low, -0.05), Math.max(high, -0.06 * low, 0.05)];
+  const nAbove = marks.filter((mark) => mark.y > range[1]).length;
   const unit = energyKind === "formation" ? "Formation energy (estimate), eV/atom" : "Pseudo energy of formation (no unit)";
   const ticks = [0, 0.25, 0.5, 0.75, 1].map((at) => ({ at, text: at === 0 ? symbols[0] : at === 1 ? symbols[1] : String(at) }));
   return (size) =>

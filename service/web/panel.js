@@ -22,12 +22,13 @@ export class StructurePanel {
   /** Show the structure of an id; none hides the panel. */
   async show(id) {
     if (id === this.id) return;
-    const isOpening = this.id === "";
+    const before = this.id;
+    const isOpening = before === "";
     if (isOpening) this.opener = document.activeElement;
     this.id = id;
     this.close();
     this.element.hidden = id === "";
-    if (id === "") return this.#giveFocusBack();
+    if (id === "") return this.#giveFocusBack(before);
     this.element.replaceChildren(this.#head("Structure"), notice("loading", "Loading…"));
     if (isOpening) this.element.querySelector("h2").focus({ preventScroll: true });
     this.controller = new AbortController();
@@ -46,9 +47,10 @@ export class StructurePanel {
     this.viewer = null;
   }
 
-  #giveFocusBack() {
-    const row = [...document.querySelectorAll("[data-id]")].find((link) => link === this.opener);
-    if (row ?? this.opener?.isConnected) (row ?? this.opener).focus({ preventScroll: true });
+  /** To the row of the structure, which was drawn anew since; where there is none, to what opened the panel. */
+  #giveFocusBack(id) {
+    const row = document.querySelector(`[data-id="${CSS.escape(id)}"]`);
+    (this.opener instanceof HTMLCanvasElement ? this.opener : (row ?? this.opener))?.focus({ preventScroll: true });
   }
 
   #head(title) {

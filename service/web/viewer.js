@@ -58,6 +58,7 @@ export class Viewer {
     const { view, atoms } = this;
     if (!view) return;
     const standpoint = view.getView();
+    view.setBackgroundColor("white", 0);
     view.removeAllModels();
     view.removeAllShapes();
     view.addModel().addAtoms(buildBalls(atoms, this.size, this.withBonds));

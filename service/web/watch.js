@@ -8,6 +8,7 @@ import { Results } from "./results.js";
 import { go, linkTo } from "./state.js";
 
 const REFRESH = 1500;
+const MOST_FORMULAS = 14;
 const OVER = new Set(["succeeded", "failed", "cancelled"]);
 const ASKED = ["composition", "n", "volume_per_atom", "cell", "fixed_cell", "min_distance", "starts", "model", "fmax", "max_steps", "match"];
 
@@ -108,6 +109,7 @@ export class WatchView {
       h("div", { class: "job-title" }, h("h1", { tabindex: -1 }, formula(job.spec.composition)), h("span", { class: `state ${job.state}`, role: "status" }, job.state), h("span", { class: "sub" }, `${job.spec.model} · seed ${job.spec.seed} · ${ago(job.created_at)}`)),
       h("div", { class: "actions" }, ...actions, h("a", { class: "button", href: all, "data-link": true }, `All of ${this.scope.chemsys}`)),
       isOver ? "" : this.bar,
+      job.formulas.length > 1 ? searched(job.formulas) : "",
       this.counts,
       this.note,
     );
@@ -142,6 +144,13 @@ export class WatchView {
       this.note.textContent = error.message;
     }
   }
+}
+
+/** The formulas of a chemical system that are searched, the likeliest first. */
+function searched(formulas) {
+  const parts = formulas.slice(0, MOST_FORMULAS).flatMap((part, k) => [k ? " · " : "", formula(part.formula), ` ${part.n}`]);
+  const nMore = formulas.length - MOST_FORMULAS;
+  return h("p", { class: "sub" }, ...parts, nMore > 0 ? ` and ${nMore} more` : "");
 }
 
 /** The request that gives a job of this specification, but for its seed. */

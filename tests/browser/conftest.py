@@ -1,0 +1,131 @@
+"""A real browser, and the real service for it: API, worker and sweeper in processes of their own."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from processes import Running, run_rmatch
+from servers import HOST, free_port, wait_until
+
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+# As root there is no sandbox; without a graphics card the processor draws what is in three dimensions.
+ARGUMENTS = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium of the system; none is ever fetched."""
+    program = next(filter(None, map(shutil.which, NAMES)), None)
+    if program is None:
+        reason = f"There is none of {', '.join(NAMES)} on PATH. Install Debian's package chromium."
+        if os.environ.get("RMATCH_REQUIRE_BROWSER") == "1":
+            pytest.fail(reason)
+        pytest.skip(f"needs a browser: {reason}")
+    with sync_playwright() as playwright:
+        yield playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
+
+
+@dataclass
+class Visit:
+    """A page of a context, and what it did that it must not."""
+
+    url: str
+    page: Page
+    faults: list[str] = field(default_factory=list)
+
+    def open(self, address: str = "") -> Page:
+        """The page at an address below the service's."""
+        self.page.goto(f"{self.url}/{address}")
+        return self.page
+
+    def watch(self) -> None:
+        """Note what goes elsewhere, and what the browser complains of; that an answer was a refusal is none of it."""
+        self.page.on("request", self._note_request)
+        self.page.on("pageerror", lambda error: self.faults.append(f"error: {error}"))
+        self.page.on("console", self._note_message)
+
+    def _note_request(self, request: Any) -> None:
+        if not request.url.startswith((f"{self.url}/", f"blob:{self.url}/")):
+            self.faults.append(f"request to {request.url}")
+
+    def _note_message(self, message: Any) -> None:
+        if message.type in ("error", "warning") and not re.match("Failed to load resource|.*GPU stall", message.text):
+            self.faults.append(f"console: {message.text}")
+
+
+Visiting = Callable[..., Visit]
+
+
+@pytest.fixture
+def visit(browser: Browser) -> Iterator[Visiting]:
+    """Opens pages on a service, each with a memory of its own; afterwards none of them may have done anything amiss."""
+    contexts: list[BrowserContext] = []
+    visits: list[Visit] = []
+
+    def begin(url: str, **options: Any) -> Visit:
+        context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
+        context.set_default_timeout(30_000)
+        contexts.append(context)
+        visits.append(Visit(url, context.new_page()))
+        visits[-1].watch()
+        return visits[-1]
+
+    yield begin
+    for context in contexts:
+        context.close()
+    assert not [fault for each in visits for fault in each.faults]
+
+
+@contextmanager
+def run_answering(command: str, port: int, environment: Mapping[str, str]) -> Iterator[Running]:
+    """``rmatch`` with a command that has it answer on a port."""
+    with run_rmatch(
+        command, environment={"RMATCH_DRAIN_SECONDS": "0", **environment, "RMATCH_PORT": str(port)}
+    ) as running:
+        wait_until(lambda: not running.is_alive() or _answers(port), f"rmatch {command} answers on {port}")
+        yield running
+
+
+def _answers(port: int) -> bool:
+    try:
+        return httpx.get(f"http://{HOST}:{port}/readyz").is_success
+    except httpx.TransportError:
+        return False
+
+
+@pytest.fixture(scope="session")
+def service_url(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The whole service, as ``rmatch up`` runs it."""
+    port, folder = free_port(), tmp_path_factory.mktemp("service")
+    with run_answering("up", port, {"RMATCH_DATA_DIR": str(folder), "RMATCH_SOFT_SHUTDOWN_SECONDS": "1"}):
+        yield f"http://{HOST}:{port}"
+
+
+@pytest.fixture(scope="session")
+def finished_job(service_url: str) -> str:
+    """Id of a job that has found carbon and knows diamond."""
+    request = {"composition": "C", "n": 12, "model": "diamond", "seed": 1, "formula_units": [2, 4]}
+    job: str = httpx.post(f"{service_url}/generate", json=request).json()["id"]
+    wait_until(lambda: httpx.get(f"{service_url}/jobs/{job}").json()["state"] == "succeeded", "the job is done")
+    return job
+
+
+@pytest.fixture
+def api(browser: Browser, tmp_path: Path) -> Callable[..., Any]:
+    """Runs an API alone, with settings; see :func:`run_answering`."""
+
+    def run(port: int, **settings: str) -> Any:
+        names = {f"RMATCH_{name.upper()}": value for name, value in {"data_dir": str(tmp_path), **settings}.items()}
+        return run_answering("api", port, names)
+
+    return run

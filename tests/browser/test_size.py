@@ -1,0 +1,93 @@
+"""Ten thousand points and a hundred thousand rows: what is done for each is not done for all.
+
+Work is counted, or compared with that for few, within one run: no clock decides.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from browser.conftest import Visiting, run_answering
+from playwright.sync_api import Browser, Page, expect
+from servers import HOST, PostgresServer, free_port
+
+from benchmarks.population import Campaign, fill
+
+MANY, FEW = {"Li": 2, "S": 1}, {"Na": 2, "S": 1}
+
+
+@pytest.fixture(scope="module")
+def full_url(browser: Browser, postgres_server: PostgresServer) -> Iterator[str]:
+    """A service with 100,000 structures of one chemical system, and 100 of another."""
+    campaigns = [Campaign(MANY, "mp20-plus", 10_000) for _ in range(10)] + [Campaign(FEW, "mp20-plus", 100)]
+    with postgres_server.new_database() as url:
+        fill(url, campaigns)
+        port = free_port()
+        settings = {"RMATCH_DATABASE_URL": url, "RMATCH_BROKER_URL": "memory://", "RMATCH_KEYS": "off"}
+        with run_answering("api", port, settings):
+            yield f"http://{HOST}:{port}"
+
+
+def work_of(page: Page, act: Callable[[], object]) -> float:
+    """CPU time of the page's scripts, styles and layout while something is done."""
+    session = page.context.new_cdp_session(page)
+    session.send("Performance.setTimeDomain", {"timeDomain": "threadTicks"})
+    session.send("Performance.enable")
+
+    def read() -> float:
+        metrics: dict[str, Any] = {m["name"]: m["value"] for m in session.send("Performance.getMetrics")["metrics"]}
+        return float(metrics["TaskDuration"])
+
+    before = read()
+    act()
+    after = read()
+    session.detach()
+    return after - before
+
+
+def hover(page: Page) -> None:
+    box = page.locator(".plot canvas").last.bounding_box()
+    assert box is not None
+    for k in range(60):
+        page.mouse.move(box["x"] + 70 + k * (box["width"] - 90) / 60, box["y"] + 40 + (k * 37) % (box["height"] - 90))
+
+
+def scroll(page: Page) -> None:
+    scroller = page.locator(".scroller")
+    for _ in range(30):
+        scroller.evaluate("element => { element.scrollTop += 900; return new Promise(requestAnimationFrame); }")
+
+
+def open_system(visit: Visiting, url: str, system: str) -> Page:
+    page: Page = visit(url).open(f"?view=structures&model=mp20-plus&chemsys={system}")
+    expect(page.locator(".structures tbody a").first).to_be_visible()
+    expect(page.locator("figure .notice")).to_have_count(0)
+    page.wait_for_timeout(500)
+    return page
+
+
+def test_ten_thousand_points_are_pointed_at_as_fast_as_a_hundred(visit: Visiting, full_url: str) -> None:
+    few, many = open_system(visit, full_url, "Na-S"), open_system(visit, full_url, "Li-S")
+    expect(many.locator(".figures.partial")).to_have_count(1)
+    work = {page: min(work_of(page, lambda page=page: hover(page)) for _ in range(3)) for page in (few, many)}
+    assert work[many] < 4 * work[few], work
+
+
+def test_of_a_hundred_thousand_rows_those_in_view_are_drawn(visit: Visiting, full_url: str) -> None:
+    page = open_system(visit, full_url, "Li-S")
+    rows = page.locator(".structures tbody tr")
+    early = work_of(page, lambda: scroll(page))
+    for _ in range(60):
+        page.locator(".scroller").evaluate("element => { element.scrollTop = element.scrollHeight; }")
+        page.wait_for_timeout(50)
+        assert rows.count() < 80
+    expect(page.locator(".count")).to_have_text(re.compile("^[4-9]|^[1-9][0-9].* structures, more"))
+    page.locator(".scroller").evaluate("element => { element.scrollTop = 2000; }")
+    late = work_of(page, lambda: scroll(page))
+    assert late < 3 * early, "a scroll costs the same however many rows there are"
+    page.keyboard.press("Escape")
+    page.locator(".structures tbody a").nth(20).click()
+    expect(page.locator("tr.selected")).to_have_count(1)
