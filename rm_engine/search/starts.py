@@ -14,7 +14,15 @@ from ase import Atoms
 from rm_engine.prototypes import Assignment, draw_crystal, load_prototypes
 from rm_engine.search.random_start import draw_random, draw_volume
 from rm_engine.search.separation import closest_contact, least_distances
-from rm_engine.search.substitution import Candidate, Reference, Substitution, find_substitutions, rank_references
+from rm_engine.search.substitution import (
+    Candidate,
+    Reference,
+    Substitution,
+    find_pattern,
+    find_substitutions,
+    group_by_pattern,
+    rank_references,
+)
 from rm_engine.spec import START_KINDS, Formula, GenerationSpec, ModelCard, StartKind, parse_formula
 from rm_engine.structure import reduce_cell
 from rm_engine.units import SYMBOLS
@@ -58,7 +66,7 @@ class Starts:
     def __init__(self, spec: GenerationSpec, card: ModelCard, references: Sequence[Reference] = ()) -> None:
         self._spec = spec
         self._card = card
-        self._references = references
+        self._references = group_by_pattern(references)
         self._kinds: list[StartKind] = []
         self._candidates = cache(self._rank_candidates)
         self._substitutions = cache(self._find_substitutions)
@@ -146,7 +154,9 @@ class Starts:
         return Turns(families, [1 / rank for rank, _ in enumerate(families, start=1)]) if families else None
 
     def _rank_candidates(self, reduced: str) -> list[Candidate]:
-        return rank_references(parse_formula(reduced), self._references, load_prototypes())
+        formula = parse_formula(reduced)
+        known = self._references.get(find_pattern(formula.atomic_numbers()), [])
+        return rank_references(formula, known, load_prototypes())
 
     def _find_assignments(self, formula: Formula) -> Turns[Assignment] | None:
         table = load_prototypes()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import gcd
 from typing import Final, NamedTuple
@@ -49,22 +49,34 @@ class Candidate(NamedTuple):
     exchange: dict[int, int]
 
 
+def group_by_pattern(references: Iterable[Reference]) -> dict[tuple[int, ...], list[Reference]]:
+    """Known crystals by their stoichiometry pattern, see :func:`find_pattern`."""
+    groups: defaultdict[tuple[int, ...], list[Reference]] = defaultdict(list)
+    for key, atoms in references:
+        if atoms.pbc.all():
+            groups[find_pattern(atoms.numbers.tolist())].append((key, atoms))
+    return groups
+
+
+def find_pattern(numbers: Iterable[int]) -> tuple[int, ...]:
+    """The stoichiometry pattern of atoms, given by atomic numbers: how many of each element, reduced, ascending."""
+    counts = sorted(Counter(numbers).values())
+    divisor = gcd(*counts)
+    return tuple(count // divisor for count in counts)
+
+
 def rank_references(formula: Formula, references: Sequence[Reference], table: PrototypeTable) -> list[Candidate]:
-    """The known structures of a formula's stoichiometry pattern whose elements are likeliest replaced by those of the
-    formula, the likeliest first; the same for all multiples of the formula.
+    """The known structures whose elements are likeliest replaced by those of a formula of the same stoichiometry
+    pattern, the likeliest first; the same for all multiples of the formula.
 
     Args:
         formula: the elements and their ratio.
-        references: structures of another stoichiometry pattern are passed over.
+        references: all of them of the formula's pattern.
         table: says which elements take one another's place.
     """
     counts = {ATOMIC_NUMBERS[symbol]: count for symbol, count in formula.counts}
-    pattern, after = _pattern_of(counts), np.array(sorted(assign_elements(counts), reverse=True))
-    known = [
-        (roles, key, atoms)
-        for key, atoms in references
-        if atoms.pbc.all() and (roles := _find_roles(atoms.numbers, pattern)) is not None
-    ]
+    after = np.array(sorted(assign_elements(counts), reverse=True))
+    known = [(_find_roles(atoms.numbers), key, atoms) for key, atoms in references]
     if not known:
         return []
     before = np.array([roles for roles, _, _ in known])
@@ -101,15 +113,7 @@ def find_substitutions(formula: Formula, candidates: Iterable[Candidate]) -> lis
     return sorted(families.values(), key=lambda family: -sum(member.likelihood for member in family))
 
 
-def _pattern_of(counts: Mapping[int, int]) -> list[int]:
-    """The stoichiometry pattern: reduced counts, ascending."""
-    divisor = gcd(*counts.values())
-    return sorted(count // divisor for count in counts.values())
-
-
-def _find_roles(numbers: NDArray[np.int64], pattern: list[int]) -> list[int] | None:
-    """The elements in the order of the pattern, those of equal count by number; None where it is another pattern."""
+def _find_roles(numbers: NDArray[np.int64]) -> list[int]:
+    """The elements in the order of their pattern, those of equal count by number."""
     counts = Counter(numbers.tolist())
-    if len(counts) != len(pattern) or _pattern_of(counts) != pattern:
-        return None
     return sorted(counts, key=lambda number: (counts[number], number))
