@@ -132,13 +132,14 @@ STANDARD: Final[dict[str, Property]] = {
     "nperiodic_dimensions": Property(
         DataType.INTEGER,
         "Number of periodic cell vectors: 3 for a crystal, 0 for a molecule.",
-        lambda view: view.n_periodic,
+        lambda view: sum(_atoms(view)["periodic"]),
         field="n_periodic",
+        needs_atoms=True,
     ),
     "dimension_types": Property(
         DataType.LIST,
         "For each cell vector 1 where the structure repeats along it, 0 elsewhere.",
-        lambda view: None if view.n_periodic is None else [int(repeats) for repeats in _atoms(view)["periodic"]],
+        lambda view: [int(repeats) for repeats in _atoms(view)["periodic"]],
         field="dimension_types",
         item_type=DataType.INTEGER,
         length=3,

@@ -124,7 +124,8 @@ class FilterTranslator:
             case Items():  # the order of the axes does not matter
                 kinds = ([1.0] * n + [0.0] * (3 - n) for n in range(4))
                 wanted = [n for n, types in enumerate(kinds) if where.are_met_by(types)]
-                return case((rows.c.n_periodic.is_not(None), rows.c.n_periodic.in_(wanted)))
+                n_periodic = _column("n_periodic", rows)
+                return case((n_periodic.is_not(None), n_periodic.in_(wanted)))
             case Compared("anonymous_formula", condition):
                 return self._of_patterns(lambda pattern: condition.is_met_by(pattern.descending), rows)
         return self._compare(_column(where.field, rows), where.condition)
@@ -183,7 +184,7 @@ def _column(field: str, rows: FromClause) -> ColumnElement[Any]:
         return hyphens + 1
     if field == "energy_kind":
         return case((rows.c.formation_energy_per_atom.is_(None), "pseudo"), else_="formation")
-    if field == "dimension_types":
-        field = "n_periodic"
+    if field in ("n_periodic", "dimension_types"):  # of crystals that workers of the version before have recorded, 3
+        return func.coalesce(rows.c.n_periodic, case((rows.c.is_crystal, 3)))
     column: ColumnElement[Any] = rows.c[field]
     return column

@@ -121,6 +121,17 @@ def test_the_client_of_optimade_finds_our_structures(
     assert counted == len(expected)
 
 
+def test_the_documented_example_works(url: str, headers: dict[str, str]) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "optimade.md").read_text(encoding="utf-8")
+    example = page.partition("```python\n")[2].partition("```")[0]
+    for placeholder, value in (("http://localhost:8000/optimade", url), ("use_async=False", "**options")):
+        assert placeholder in example
+        example = example.replace(placeholder, value)
+    names = {"options": {"use_async": False, "silent": True, "headers": headers}}
+    exec(example, names)
+    assert names["crystals"]
+
+
 def test_molecules_come_through_as_well(url: str, headers: dict[str, str], views: dict[str, StructureView]) -> None:
     client = OptimadeClient(url, headers=headers, silent=True, use_async=False)
     (answer,) = client.get("nperiodic_dimensions=0")["structures"]["nperiodic_dimensions=0"].values()
