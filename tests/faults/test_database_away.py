@@ -10,7 +10,7 @@ from stacks import Stack
 from rm_engine.spec import GenerationSpec
 from service.domain import JobState
 
-SPEC = GenerationSpec(composition="C", n=30, formula_units=(20,), model="diamond", max_steps=2000)
+SPEC = GenerationSpec(composition="C", n=60, formula_units=(20,), model="diamond", max_steps=2000)
 
 
 @pytest.mark.timeout(120)
@@ -19,7 +19,7 @@ def test_a_result_waits_for_the_database(stack: Stack, postgres_server: Postgres
     environment = {**stack.environment, "RMATCH_LEASE_SECONDS": "60"}
     with run_rmatch("worker", environment=environment) as worker:
         job_id = stack.submit(SPEC, chunk_size=SPEC.n)
-        wait_until(lambda: "chunk_started" in worker.output(), "the worker takes the chunk")
+        wait_until(lambda: stack.job(job_id).n_steps > 0, "the worker computes")
         with postgres_server.process.stopped():
             wait_until(lambda: "database_unavailable" in worker.output(), "there is a result to record")
         assert stack.wait_for(job_id).state is JobState.SUCCEEDED
