@@ -1,9 +1,10 @@
 """What a run is: formulas, generation, training, models' cards, limits. Pure Python, no torch."""
 
 from rm_engine.spec.card import ModelCard, PotentialConfig, find_model, list_models, read_card
+from rm_engine.spec.cell import Cell
 from rm_engine.spec.fingerprint import read_fingerprint
 from rm_engine.spec.formula import Formula, parse_formula
-from rm_engine.spec.generation import Cell, GenerationSpec, default_model, default_n
+from rm_engine.spec.generation import GenerationSpec, default_model, default_n
 from rm_engine.spec.parts import Part
 from rm_engine.spec.starts import START_KINDS, USUAL_MIX, StartKind, StartMix
 from rm_engine.spec.system import ChemicalSystem, parse_composition

@@ -13,19 +13,13 @@ from typing import Any, Final, Self
 
 from rm_engine.errors import InputError
 from rm_engine.spec.card import ModelCard
+from rm_engine.spec.cell import Cell, check_cell, determinant
 from rm_engine.spec.formula import Formula, check_size
-from rm_engine.spec.limits import DEFAULT_MAX_ATOMS, MAX_SAMPLES, MAX_SEED, MAX_STEPS
-from rm_engine.spec.parts import Part, share_samples
+from rm_engine.spec.limits import MAX_SAMPLES, MAX_SEED, MAX_STEPS
+from rm_engine.spec.parts import Part, share_samples, usual_units
 from rm_engine.spec.starts import RANDOM_ONLY, USUAL_MIX, StartMix
 from rm_engine.spec.stoichiometry import rank_formulas
 from rm_engine.spec.system import ChemicalSystem, parse_composition
-
-Cell = tuple[tuple[float, float, float], tuple[float, float, float], tuple[float, float, float]]
-
-USUAL_FORMULA_UNITS: Final = (1, 2, 4, 1, 2, 3, 1, 2, 4, 6, 1, 2, 8)
-"""Formula units in the cells of successive samples, about as often as in primitive cells of the Materials Project: of
-the MP-20 training set 53 % hold one, 34 % two, 10 % four and 2 % three. Those that make the cell too large are left
-out."""
 
 _DENSEST_PACKING: Final = math.pi / math.sqrt(18)
 CRYSTAL: Final = (True, True, True)
@@ -120,11 +114,6 @@ class GenerationSpec:
         return tuple(parts)
 
     @property
-    def is_system(self) -> bool:
-        """Whether the composition is a chemical system."""
-        return isinstance(self._target, ChemicalSystem)
-
-    @property
     def elements(self) -> tuple[str, ...]:
         """Symbols of the elements, every one of which every formula has."""
         return self._target.elements
@@ -181,7 +170,7 @@ class GenerationSpec:
             return self.formula_units
         if not self.chooses_cell:
             return (1,)
-        return tuple(k for k in USUAL_FORMULA_UNITS if k * formula.n_atoms <= DEFAULT_MAX_ATOMS) or (1,)
+        return usual_units(formula)
 
     def check_against(self, card: ModelCard) -> None:
         """Raise :class:`InputError` where the model cannot answer this request.
@@ -294,25 +283,7 @@ class GenerationSpec:
         if self.cell is None:
             self._require_no_cell_needed()
             return
-        lengths = [math.hypot(*row) for row in self.cell]
-        for row, length in zip(self.cell, lengths, strict=True):
-            if not (1.0 <= length <= 200.0):
-                raise InputError(
-                    "impossible_cell",
-                    "cell",
-                    row,
-                    f"a cell vector is {length:.3g} Å long",
-                    "Use vectors of 1 to 200 Å.",
-                )
-        volume = determinant(self.cell)
-        if volume < 0.05 * math.prod(lengths):
-            raise InputError(
-                "impossible_cell",
-                "cell",
-                self.cell,
-                "the cell vectors are almost in one plane or left-handed",
-                "Give three right-handed vectors, rows of the cell, in Å.",
-            )
+        check_cell(self.cell)
 
     def _require_no_cell_needed(self) -> None:
         if not (self.is_crystal or self.is_molecule):
@@ -360,12 +331,6 @@ def default_n(composition: str) -> int:
         InputError: neither a formula nor a chemical system.
     """
     return DEFAULT_SYSTEM_N if isinstance(parse_composition(composition), ChemicalSystem) else DEFAULT_N
-
-
-def determinant(cell: Cell) -> float:
-    """Signed volume of a cell, Å³; positive when the vectors are right-handed."""
-    (a, b, c), (d, e, f), (g, h, i) = cell
-    return a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)
 
 
 def _as_tuples(value: Any) -> Any:  # noqa: ANN401  # any JSON value

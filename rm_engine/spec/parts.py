@@ -7,9 +7,15 @@ from heapq import heapify, heapreplace
 from typing import TYPE_CHECKING, Final
 
 from rm_engine.spec.formula import Formula
+from rm_engine.spec.limits import DEFAULT_MAX_ATOMS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+USUAL_FORMULA_UNITS: Final = (1, 2, 4, 1, 2, 3, 1, 2, 4, 6, 1, 2, 8)
+"""Formula units in the cells of successive samples, about as often as in primitive cells of the Materials Project: of
+the MP-20 training set 53 % hold one, 34 % two, 10 % four and 2 % three. Those that make the cell too large are left
+out."""
 
 _HALF: Final = 4
 """Samples of a formula after which half of its known crystals are found, for :func:`share_samples`. Where the size of
@@ -53,6 +59,11 @@ class Part:
     def sizes(self) -> list[int]:
         """Numbers of atoms in a cell, ascending."""
         return sorted({self.formula.n_atoms * units for units in self.units})
+
+
+def usual_units(formula: Formula) -> tuple[int, ...]:
+    """The usual numbers of formula units that keep the cell at or below 20 atoms; one where none does."""
+    return tuple(k for k in USUAL_FORMULA_UNITS if k * formula.n_atoms <= DEFAULT_MAX_ATOMS) or (1,)
 
 
 def share_samples(weights: Sequence[float], n: int) -> list[int]:

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from rm_engine.spec import GenerationSpec
-from rm_engine.spec.generation import determinant
+from rm_engine.spec.cell import determinant
 from service.domain.molecules import MoleculeRecord
 from service.domain.states import ChunkKind
 
