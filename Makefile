@@ -10,7 +10,7 @@ PYTEST_ARGS ?=
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test lint test-slow storm storm-long fuzz openapi bench performance bench-csp15 bench-csp-val bench-stay train-diamond train-mp20 lock clean
+.PHONY: help setup demo up test lint test-slow storm storm-long fuzz openapi pictures bench performance bench-csp15 bench-csp-val bench-stay train-diamond train-mp20 lock clean
 
 help:  ## Show what there is
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -51,6 +51,9 @@ storm-long: $(INSTALLED)  ## The same for a quarter of an hour: 300 faults, FAUL
 
 fuzz: $(INSTALLED)  ## 50,000 requests from the OpenAPI document, 20,000 broken files; SEED=1; figures into runs/fuzz.json
 	PYTHONPATH=tests $(BIN)/python -W ignore -m fuzz --seed $(or $(SEED),0) --output runs/fuzz.json
+
+pictures: $(INSTALLED)  ## Renew the pictures of the page, docs/pictures/page-*.png; needs chromium
+	PYTHONPATH=tests $(BIN)/python -m browser.pictures
 
 openapi: $(INSTALLED)  ## Renew docs/openapi.json
 	$(BIN)/python -m service.openapi > docs/openapi.json.new && mv docs/openapi.json.new docs/openapi.json

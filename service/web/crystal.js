@@ -3,7 +3,7 @@ import { SYMBOLS, radiusOf } from "./elements.js";
 
 const MOST_ATOMS = 1200;
 const ON_FACE = 0.02;
-const BOND = 1.15;
+const BOND = 1.12; // of the sum of two covalent radii
 
 /**
  * @typedef {{numbers: number[], positions: number[][], cell: number[][], periodic: boolean[]}} Atoms

@@ -19,7 +19,7 @@ const COLUMNS = [
   { title: "Known as", cell: (row) => (row.matches.length ? `${row.matches[0].name}, rms ${number(row.matches[0].rms)}` : "–"), is: "wide" },
   { title: "Volume", cell: (row) => number(row.volume_per_atom, 2), is: "number wide" },
   { title: "Atoms", cell: (row) => String(row.n_atoms), is: "number wide" },
-  { title: "Start", cell: (row) => row.start, is: "wide" },
+  { title: "Start", cell: (row) => row.start, is: "wide widest" },
 ];
 
 export class StructureTable {

@@ -37,7 +37,7 @@ export class Viewer {
     try {
       this.$3Dmol = await load3Dmol();
       if (!this.stage.isConnected) return;
-      this.view = this.$3Dmol.createViewer(this.stage, { backgroundAlpha: 0, antialias: true, disableFog: true });
+      this.view = this.$3Dmol.createViewer(this.stage, { antialias: true, disableFog: true });
       if (!this.view) throw new Error("This browser has no WebGL.");
       this.#drawKey();
       this.#draw();
@@ -58,7 +58,7 @@ export class Viewer {
     const { view, atoms } = this;
     if (!view) return;
     const standpoint = view.getView();
-    view.setBackgroundColor("white", 0);
+    view.setBackgroundColor(toHex(readColours().surface), 1);
     view.removeAllModels();
     view.removeAllShapes();
     view.addModel().addAtoms(buildBalls(atoms, this.size, this.withBonds));

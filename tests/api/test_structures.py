@@ -13,6 +13,7 @@ from databases import CUBE, FINGERPRINT, lis2, run_job
 from fastapi.testclient import TestClient
 
 from rm_engine.spec import GenerationSpec
+from service.api import structures
 from service.domain import Match, Reference
 from service.jobs import add_references
 from service.store import Store
@@ -246,3 +247,30 @@ def test_what_nobody_can_have(client: TestClient, jobs: dict[str, str]) -> None:
 def test_an_unknown_structure_is_not_found(client: TestClient, structure_id: str) -> None:
     response = client.get(f"/structures/{structure_id}")
     assert (response.status_code, response.json()["code"]) == (404, "unknown_structure")
+
+
+@pytest.mark.parametrize("query", [query for query, _ in FILTERS])
+def test_points_are_the_list_in_columns(client: TestClient, jobs: dict[str, str], query: str) -> None:
+    items = client.get(f"/structures?{query}").json()["items"]
+    columns = client.get(f"/structures/points?{query}").json()
+    assert columns.pop("is_complete") is True
+    rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    for row, item in zip(rows, items, strict=True):
+        energy = item["formation_energy_per_atom"] or item["pseudo_energy_per_atom"]
+        told = {name: item[name] for name in row if name in item}
+        assert row == told | {
+            "energy": energy,
+            "known": bool(item["matches"]),
+            "duplicate": item["duplicate_of"] is not None,
+        }
+
+
+def test_points_end_somewhere_and_say_so(
+    client: TestClient, jobs: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(structures, "_MAX_POINTS", 2)
+    first = client.get("/structures/points?sort=energy&model=toy").json()
+    assert (first["energy"], first["is_complete"]) == ([-9.0, -4.0], False)
+    assert client.get("/structures/points?model=other").json()["is_complete"] is True
+    refused = client.get("/structures/points?limit=5").json()
+    assert [error["field"] for error in refused["errors"]] == ["limit"], "there are no pages"

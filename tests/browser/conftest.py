@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
 from processes import Running, run_rmatch
 from servers import HOST, free_port, wait_until
 
@@ -25,14 +25,22 @@ ARGUMENTS = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftsh
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """Chromium of the system; none is ever fetched."""
+    with sync_playwright() as playwright:
+        try:
+            found = find_browser(playwright)
+        except FileNotFoundError as error:
+            if os.environ.get("RMATCH_REQUIRE_BROWSER") == "1":
+                raise
+            pytest.skip(f"needs a browser: {error}")
+        yield found
+
+
+def find_browser(playwright: Playwright) -> Browser:
+    """The system's, started."""
     program = next(filter(None, map(shutil.which, NAMES)), None)
     if program is None:
-        reason = f"There is none of {', '.join(NAMES)} on PATH. Install Debian's package chromium."
-        if os.environ.get("RMATCH_REQUIRE_BROWSER") == "1":
-            pytest.fail(reason)
-        pytest.skip(f"needs a browser: {reason}")
-    with sync_playwright() as playwright:
-        yield playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
+        raise FileNotFoundError(f"There is none of {', '.join(NAMES)} on PATH. Install Debian's package chromium.")
+    return playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
 
 
 @dataclass
