@@ -13,34 +13,46 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect, sync_playwright
 from processes import Running, run_rmatch
 from servers import HOST, free_port, wait_until
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 # As root there is no sandbox; without a graphics card the processor draws what is in three dimensions.
+_PATIENCE_MILLISECONDS = 30_000
 ARGUMENTS = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """Chromium of the system; none is ever fetched."""
+def chromium() -> str:
+    """Path of the system's Chromium; none is ever fetched."""
+    try:
+        return find_chromium()
+    except FileNotFoundError as error:
+        if os.environ.get("RMATCH_REQUIRE_BROWSER") == "1":
+            raise
+        pytest.skip(f"needs a browser: {error}")
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Iterator[Browser]:
+    """Chromium. Gone with the module, as it runs an event loop in the thread of all tests."""
+    expect.set_options(timeout=_PATIENCE_MILLISECONDS)
     with sync_playwright() as playwright:
-        try:
-            found = find_browser(playwright)
-        except FileNotFoundError as error:
-            if os.environ.get("RMATCH_REQUIRE_BROWSER") == "1":
-                raise
-            pytest.skip(f"needs a browser: {error}")
-        yield found
+        yield start_browser(playwright, chromium)
 
 
-def find_browser(playwright: Playwright) -> Browser:
-    """The system's, started."""
+def find_chromium() -> str:
+    """Path of the system's."""
     program = next(filter(None, map(shutil.which, NAMES)), None)
     if program is None:
         raise FileNotFoundError(f"There is none of {', '.join(NAMES)} on PATH. Install Debian's package chromium.")
-    return playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
+    return program
+
+
+def start_browser(playwright: Playwright, chromium: str) -> Browser:
+    """Chromium, started."""
+    return playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
 
 
 @dataclass
@@ -82,7 +94,7 @@ def visit(browser: Browser) -> Iterator[Visiting]:
 
     def begin(url: str, **options: Any) -> Visit:
         context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
-        context.set_default_timeout(30_000)
+        context.set_default_timeout(_PATIENCE_MILLISECONDS)
         contexts.append(context)
         visits.append(Visit(url, context.new_page()))
         visits[-1].watch()
@@ -112,7 +124,7 @@ def _answers(port: int) -> bool:
 
 
 @pytest.fixture(scope="session")
-def service_url(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def service_url(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The whole service, as ``rmatch up`` runs it."""
     port, folder = free_port(), tmp_path_factory.mktemp("service")
     with run_answering("up", port, {"RMATCH_DATA_DIR": str(folder), "RMATCH_SOFT_SHUTDOWN_SECONDS": "1"}):
@@ -129,7 +141,7 @@ def finished_job(service_url: str) -> str:
 
 
 @pytest.fixture
-def api(browser: Browser, tmp_path: Path) -> Callable[..., Any]:
+def api(chromium: str, tmp_path: Path) -> Callable[..., Any]:
     """Runs an API alone, with settings; see :func:`run_answering`."""
 
     def run(port: int, **settings: str) -> Any:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 import httpx
-from browser.conftest import find_browser, run_answering
+from browser.conftest import find_chromium, run_answering, start_browser
 from playwright.sync_api import Browser, sync_playwright
 from servers import HOST, free_port, wait_until
 
@@ -39,7 +39,7 @@ def main() -> None:
     port = free_port()
     url = f"http://{HOST}:{port}"
     with tempfile.TemporaryDirectory() as folder, run_answering("up", port, {"RMATCH_DATA_DIR": folder}):
-        with sync_playwright() as playwright, find_browser(playwright) as browser:
+        with sync_playwright() as playwright, start_browser(playwright, find_chromium()) as browser:
             for composition, n, name, scheme in (("Li-S", 150, "hull", "light"), ("Li-P-S", 200, "ternary", "dark")):
                 job, structure = run_job(url, composition, n)
                 take(browser, f"{url}/?job={job}&structure={structure}", name, scheme)

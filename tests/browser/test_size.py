@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from browser.conftest import Visiting, run_answering
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 from servers import HOST, PostgresServer, free_port
 
 from benchmarks.population import Campaign, fill
@@ -20,7 +20,7 @@ MANY, FEW = {"Li": 2, "S": 1}, {"Na": 2, "S": 1}
 
 
 @pytest.fixture(scope="module")
-def full_url(browser: Browser, postgres_server: PostgresServer) -> Iterator[str]:
+def full_url(chromium: str, postgres_server: PostgresServer) -> Iterator[str]:
     """A service with 100,000 structures of one chemical system, and 100 of another."""
     campaigns = [Campaign(MANY, "mp20-plus", 10_000) for _ in range(10)] + [Campaign(FEW, "mp20-plus", 100)]
     with postgres_server.new_database() as url:

@@ -91,7 +91,8 @@ def test_a_broken_model_is_not_described(tmp_path: Path) -> None:
         for model in ("broken", "bare", "nothing", "../broken", str(models / "broken"), "\0"):
             answer = client.post("/generate", json={**LIS2, "model": model})
             assert answer.status_code in {422, 503}
-            check_silent(answer.text.replace(str(models / "broken"), ""), tmp_path)
+            sent = str(models / "broken")
+            check_silent(answer.text.replace(sent, "").replace(sent[:80], ""), tmp_path)  # what was sent may come back
         for path in ("/models", "/models/broken", "/models/..%2fbroken", "/models/nothing"):
             check_silent(client.get(path).text, tmp_path)
 
