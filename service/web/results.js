@@ -50,7 +50,12 @@ export class Results {
   /** Bring figures and table up to date with the service. */
   async refresh() {
     if (this.table.isAtTop) this.table.show(this.scope.filters, this.shown.sort, { isQuiet: true });
-    await this.#fill();
+    const { signal } = this.controller;
+    try {
+      await this.#fill();
+    } catch (error) {
+      this.#fail(signal, error);
+    }
   }
 
   /** Show points that are on their way into the service, before it is asked again. */
@@ -86,8 +91,13 @@ export class Results {
       this.#placeFigures();
       await this.#fill();
     } catch (error) {
-      if (!signal.aborted) this.figures.replaceChildren(notice("error", "The figures could not be drawn.", error.message));
+      this.#fail(signal, error);
     }
+  }
+
+  /** Say so, unless nobody waits for it any more. */
+  #fail(signal, error) {
+    if (!signal.aborted) this.figures.replaceChildren(notice("error", "The figures could not be drawn.", error.message));
   }
 
   #placeFigures() {

@@ -37,11 +37,13 @@ export class WatchView {
     this.controller = new AbortController();
     this.jobId = jobId;
     this.points.clear();
+    const { signal } = this.controller;
     try {
-      this.job = await getJson(`jobs/${encodeURIComponent(jobId)}`, this.controller.signal);
+      this.job = await getJson(`jobs/${encodeURIComponent(jobId)}`, signal);
     } catch (error) {
+      if (signal.aborted) return;
       this.job = null;
-      if (!this.controller.signal.aborted) this.head.replaceChildren(notice("error", error instanceof Unreachable ? error.message : "There is no such job.", error.message, button("Try again", () => go({ job: jobId }, { replace: true }))));
+      this.head.replaceChildren(notice("error", error instanceof Unreachable ? error.message : "There is no such job.", error.message, button("Try again", () => go({ job: jobId }, { replace: true }))));
       return;
     }
     const { composition, model } = this.job.spec;
@@ -49,7 +51,7 @@ export class WatchView {
     document.title = `${composition} · rmatch`;
     this.#drawHead();
     this.element.append(this.results.element);
-    if (!OVER.has(this.job.state)) this.#follow(this.controller.signal);
+    if (!OVER.has(this.job.state)) this.#follow(signal);
   }
 
   async #follow(signal) {
