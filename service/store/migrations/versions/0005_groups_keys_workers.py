@@ -56,7 +56,7 @@ LISTS = (
 
 
 def upgrade() -> None:
-    """Add groups, and let them lead every index of lists; add the tables of keys and workers."""
+    """Add groups, and let them lead every index of lists; add keys, workers, volumes and compositions."""
     for table in GROUPED:
         op.add_column(table, sa.Column("group_name", sa.Text, nullable=False, server_default="public"))
     for column in (
