@@ -10,7 +10,7 @@ PYTEST_ARGS ?=
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test lint test-slow storm storm-long fuzz openapi pictures bench performance bench-csp15 bench-csp-val bench-stay train-diamond train-mp20 lock clean
+.PHONY: help setup demo up test lint test-slow storm storm-long fuzz docs openapi pictures bench performance bench-csp15 bench-csp-val bench-stay train-diamond train-mp20 lock clean
 
 help:  ## Show what there is
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -54,6 +54,9 @@ fuzz: $(INSTALLED)  ## 50,000 requests from the OpenAPI document, 20,000 broken 
 
 pictures: $(INSTALLED)  ## Renew the pictures of the page, docs/pictures/page-*.png; needs chromium
 	PYTHONPATH=tests $(BIN)/python -m browser.pictures
+
+docs: $(INSTALLED)  ## The documentation as a site, into build/site; a warning is an error
+	$(BIN)/mkdocs build
 
 openapi: $(INSTALLED)  ## Renew docs/openapi.json
 	$(BIN)/python -m service.openapi > docs/openapi.json.new && mv docs/openapi.json.new docs/openapi.json

@@ -29,7 +29,7 @@ BENCHMARKS: Final = (
 )
 """Modules of this package, in the order in which they run; each has ``run() -> Iterator[Row]``."""
 
-LOAD: Final = ("load", "queued")
+LONG: Final = ("load", "queued", "symmetry", "exchanges")
 """More of the same, which take minutes and run when they are named."""
 
 
@@ -67,6 +67,7 @@ def _run(name: str, options: argparse.Namespace) -> Iterator[Row]:
         "training": {"data": options.data},
         "store": {"n_structures": options.structures},
         "load": {"minutes": options.minutes},
+        "symmetry": {"data": options.data},
     }
     rows: Iterator[Row] = import_module(f"benchmarks.{name}").run(**settings.get(name, {}))
     return rows
@@ -87,14 +88,16 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "names",
         nargs="*",
         metavar="NAME",
-        choices=[[], *BENCHMARKS, *LOAD],
-        help=f"{', '.join(BENCHMARKS)}; {', '.join(LOAD)} run when named",
+        choices=[[], *BENCHMARKS, *LONG],
+        help=f"{', '.join(BENCHMARKS)}; {', '.join(LONG)} run when named",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
     parser.add_argument(
         "--markdown", type=Path, metavar="FILE", help="replace the table between the markers of a document"
     )
-    parser.add_argument("--data", type=Path, metavar="FOLDER", help="train on the MP-20 files there")
+    parser.add_argument(
+        "--data", type=Path, metavar="FOLDER", help="the data sets: train on MP-20, look for test compounds"
+    )
     parser.add_argument("--structures", type=int, default=1_000_000, metavar="N", help="fill the database with so many")
     parser.add_argument("--minutes", type=float, default=3.0, metavar="T", help="keep up the load for so long")
     return parser.parse_args(arguments)

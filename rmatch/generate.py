@@ -2,49 +2,45 @@
 
 from __future__ import annotations
 
-import json
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
-from rich.console import Console
 
-from rm_engine.spec import START_KINDS, ChemicalSystem, ModelCard, StartMix, default_model, default_n, parse_composition
+from rm_engine.files import WrittenFormat
+from rm_engine.spec import ChemicalSystem, ModelCard, parse_composition
 from rm_engine.spec.generation import CRYSTAL, MOLECULE
 from rmatch.errors import CommandError
-from rmatch.live import Show, print_lines, show_table
-from rmatch.startup import without_collections
+from rmatch.output import Json, make_console, print_json
+from rmatch.search import USUAL_STARTS, ModelName, N, Search, Seed, SpaceGroups, Starts, Swaps, split_space_groups
 from rmatch.tables import formula_table, found_table
-from service.settings import Settings
 
 if TYPE_CHECKING:
+    from ase import Atoms
+
     from rm_engine import GeneratedStructure
-    from rm_engine.files import Format
+
+_SUFFIXES: Final = {"cif": "cif", "poscar": "vasp", "extxyz": "extxyz", "pymatgen": "json"}
 
 
 def generate(
     composition: Annotated[str, typer.Argument(help="Formula such as LiS2, or chemical system such as Li-S.")],
-    n: Annotated[
-        int | None, typer.Option("-n", help="Number of structures; by default 30, of a chemical system 200.")
-    ] = None,
+    n: N = None,
     formula_units: Annotated[
         list[int] | None,
         typer.Option(help="Formula units in a cell; may be given several times. By default several small ones."),
     ] = None,
     molecule: Annotated[bool, typer.Option("--molecule", help="A molecule instead of a crystal.")] = False,
-    model: Annotated[
-        str, typer.Option(help="Name of the model, see `rmatch models`; by default the one for the boundary.")
-    ] = "",
-    starts: Annotated[
-        str, typer.Option(help="One kind of start, or shares, e.g. wyckoff or references=2,wyckoff=1,random=1.")
-    ] = "usual",
+    model: ModelName = "",
+    starts: Starts = USUAL_STARTS,
+    space_groups: SpaceGroups = "",
+    swaps: Swaps = 0,
     references: Annotated[
         Path | None,
         typer.Option(help="Known structures to put elements into: whatever `rmatch references import` reads."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Sample k is drawn from (seed, k).")] = 0,
+    seed: Seed = 0,
     memory: Annotated[
         int | None,
         typer.Option(min=1, help="MiB that structures relaxing together may take; by default what suits the device."),
@@ -52,81 +48,60 @@ def generate(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Folder for the structures, one file each.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="All structures as JSON lines on standard output.")] = False,
+    file_format: Annotated[
+        WrittenFormat | None, typer.Option("--format", help="Of the files; by default cif, of molecules extxyz.")
+    ] = None,
+    as_json: Json = False,
 ) -> None:
     """Generate structures right here, without the service, on all cores; show them as they come and list the lowest.
 
-    A chemical system is searched at its likely formulas, and those on the hull are listed first.
+    A chemical system is searched at its likely formulas, and those on the hull are listed first. With --json the
+    structures come in lines.
     """
-    n = default_n(composition) if n is None else n  # refuses before torch, which takes seconds
-    mix = None if starts == "usual" else _parse_starts(starts)
-    with without_collections():
-        from rm_engine import generate as generate_structures
-        from rm_engine import load_model
-        from rm_engine.files import read_structures
-        from rm_engine.search import find_energies_above_hull
-
-    periodic = MOLECULE if molecule else CRYSTAL
-    settings = Settings()
-    loaded = load_model(
-        model or default_model(periodic),
-        directories=settings.model_directories,
-        memory_budget=memory * 2**20 if memory else settings.memory_budget_bytes,
+    format_ = file_format or ("extxyz" if molecule else "cif")
+    if molecule and format_ in {"cif", "poscar"}:
+        raise CommandError(f"A molecule has no cell, so there is no {format_} file of it. Give --format extxyz.")
+    search = Search(
+        composition=composition,
+        n=n,
+        model=model,
+        starts=starts,
+        space_groups=split_space_groups(space_groups),
+        swaps=swaps,
+        seed=seed,
+        periodic=MOLECULE if molecule else CRYSTAL,
+        formula_units=tuple(formula_units) if formula_units else None,
+        memory=memory,
     )
-    known = [(stored.name, stored.atoms) for stored in read_structures(references)] if references else []
-    console = Console(stderr=as_json)
-    with _show(composition, n, loaded.card, console) as show:
-        found = generate_structures(
-            loaded,
-            composition,
-            n=n,
-            seed=seed,
-            references=known,
-            on_structure=show,
-            formula_units=tuple(formula_units) if formula_units else None,
-            periodic=periodic,
-            starts=mix,
-        )
+    console = make_console(as_json=as_json)
+    found, card = search.run(_read(references), console, is_silent=as_json)
     if output:
-        _write(found, output, "extxyz" if molecule else "cif")
+        _write(found, output, format_)
         console.print(f"{len(found)} structures written to {output}.", highlight=False)
-    above_hull = find_energies_above_hull(found, loaded.card)
+    from rm_engine.search import find_energies_above_hull
+
+    above_hull = find_energies_above_hull(found, card)
     if as_json:
         for item, above in zip(found, above_hull, strict=True):
-            typer.echo(json.dumps(_plain(item, above, loaded.card)))
+            print_json(_plain(item, above, card))
     elif isinstance(parse_composition(composition), ChemicalSystem):
-        console.print(formula_table(found, above_hull, loaded.card))
+        console.print(formula_table(found, above_hull, card))
     else:
-        console.print(found_table(found, loaded.card))
+        console.print(found_table(found, card))
 
 
-def _show(composition: str, n: int, card: ModelCard, console: Console) -> AbstractContextManager[Show | None]:
-    """How to show structures as they come: a table in a terminal, lines elsewhere, nothing where JSON is asked for."""
-    if console.is_terminal:
-        return show_table(composition, n, card, console)
-    return nullcontext(None if console.stderr else print_lines(n, console))
+def _read(references: Path | None) -> list[tuple[str, Atoms]]:
+    from rm_engine.files import read_structures
+
+    return [(stored.name, stored.atoms) for stored in read_structures(references)] if references else []
 
 
-def _parse_starts(text: str) -> StartMix:
-    """Shares such as ``references=2,random=1``; a kind without a number has one share.
-
-    Raises:
-        CommandError: not of this form, or of another kind.
-    """
-    parts = [part.partition("=") for part in text.split(",")]
-    try:
-        return StartMix(**{kind.strip(): float(share) if sign else 1.0 for kind, sign, share in parts})
-    except (TypeError, ValueError) as error:
-        way = f"Give shares of {', '.join(START_KINDS)}, not all of them zero, e.g. wyckoff=2,random=1."
-        raise CommandError(f"--starts {text[:80]!r} is no mix of starts. {way}") from error
-
-
-def _write(found: list[GeneratedStructure], folder: Path, format_: Format) -> None:
+def _write(found: list[GeneratedStructure], folder: Path, format_: WrittenFormat) -> None:
     from rm_engine.files import write_structure
 
     folder.mkdir(parents=True, exist_ok=True)
     for rank, item in enumerate(found, start=1):
-        name = f"{rank:05d}-{item.atoms.get_chemical_formula()}.{format_}"
+        name = f"{rank:05d}-{item.atoms.get_chemical_formula()}.{_SUFFIXES[format_]}"
         (folder / name).write_text(write_structure(item.atoms, format_), encoding="utf-8")
 
 

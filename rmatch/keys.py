@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -15,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from rmatch.errors import CommandError
+from rmatch.output import Json, print_json
 from service.domain.access import PUBLIC_GROUP, Scope
 from service.settings import Settings
 
@@ -28,7 +28,6 @@ app = typer.Typer(no_args_is_help=True, help="Who may use the service: API keys.
 _UNITS: Final = {"d": "days", "h": "hours", "m": "minutes"}
 _COLUMNS: Final = ("id", "name", "group", "scopes", "quota", "created", "expires", "revoked", "last used")
 
-Json = Annotated[bool, typer.Option("--json", help="JSON instead of text.")]
 KeyId = Annotated[str, typer.Argument(help="The public part of the key, as `rmatch keys list` shows it.")]
 
 
@@ -66,7 +65,7 @@ def list_all(as_json: Json = False) -> None:
     with _open_store(Settings()) as store:
         keys = list_keys(store)
     if as_json:
-        typer.echo(json.dumps([_facts(key) for key in keys]))
+        print_json([_facts(key) for key in keys])
         return
     table = Table(*_COLUMNS, box=SIMPLE_HEAD)
     for key in keys:
@@ -75,13 +74,16 @@ def list_all(as_json: Json = False) -> None:
 
 
 @app.command()
-def revoke(key_id: KeyId) -> None:
+def revoke(key_id: KeyId, as_json: Json = False) -> None:
     """Refuse a key from now on."""
     from service.jobs import revoke_key
 
     with _open_store(Settings()) as store:
         key = revoke_key(store, key_id)
-    typer.echo(f"The key {key.id} ({key.name}, group {key.group}) is revoked.")
+    if as_json:
+        print_json(_facts(key))
+    else:
+        typer.echo(f"The key {key.id} ({key.name}, group {key.group}) is revoked.")
 
 
 @app.command()
@@ -117,7 +119,7 @@ def _parse_time(text: str) -> timedelta:
 
 def _show_new(key: ApiKey, stored: StoredKey, *, as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps({"key": key.text, **_facts(stored)}))
+        print_json({"key": key.text, **_facts(stored)})
         return
     typer.echo(key.text)
     until = f"until {stored.expires_at:%Y-%m-%d %H:%M} UTC" if stored.expires_at else "for ever"

@@ -13,6 +13,7 @@ from rmatch import (
     demo,
     figure,
     generate,
+    hull,
     keys,
     migrate,
     models,
@@ -28,11 +29,19 @@ from service.domain.errors import ServiceError
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_show_locals=False,
     help="Propose crystals and molecules for a composition with Response Matching.",
 )
-for command in (up.up, demo.demo, generate.generate, train.train, models.models, prototypes.prototypes, figure.figure):
+for command in (
+    up.up,
+    demo.demo,
+    generate.generate,
+    hull.hull,
+    train.train,
+    models.models,
+    prototypes.prototypes,
+    figure.figure,
+):
     app.command()(command)
 app.add_typer(references.app, name="references")
 app.add_typer(keys.app, name="keys")

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from rmatch.errors import CommandError
+from rmatch.output import Json, print_json
 from service.settings import Settings
 
 
@@ -18,6 +19,7 @@ def migrate(
     accept_losses: Annotated[
         bool, typer.Option("--accept-losses", help="Go down, although something is lost on the way.")
     ] = False,
+    as_json: Json = False,
 ) -> None:
     """Bring the database to the newest schema and add the known crystals that come with the package."""
     from service.jobs import seed_known_crystals
@@ -29,8 +31,10 @@ def migrate(
             told = "\n".join(f"  - {loss}" for loss in losses)
             raise CommandError(f"On the way down to {to}:\n{told}\nSave the database, then give --accept-losses.")
         store.migrate(to)
-        if to is not None:
-            typer.echo(f"The schema is {to}.")
-            return
-        n_known = len(seed_known_crystals(store))
+        n_known = len(seed_known_crystals(store)) if to is None else None
+    if as_json:
+        print_json({"schema": to or "newest", "known_crystals": n_known})
+    elif to is not None:
+        typer.echo(f"The schema is {to}.")
+    else:
         typer.echo(f"The schema is up to date, {n_known} known crystals are there.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -12,6 +13,8 @@ from rich.console import Console
 from rich.table import Table
 
 from rm_engine.spec import ModelCard, find_model, list_models, read_card, read_fingerprint
+from rmatch.completion import complete_model
+from rmatch.output import Json, print_json
 from rmatch.tables import energy_text
 from service.settings import Settings
 
@@ -27,20 +30,36 @@ _SCORES: Final = {
 
 
 def models(
-    name: Annotated[str | None, typer.Argument(help="Show the card of this model; without it, list all.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(help="Show the card of this model; without it, list all.", autocompletion=complete_model),
+    ] = None,
+    as_json: Json = False,
 ) -> None:
     """List the models that can be asked for, or show what one of them is and how it was made."""
     directories = Settings().model_directories
     if name is None:
-        Console().print(_list(list_models(directories)))
+        found = list(list_models(directories))
+        if as_json:
+            print_json([_plain(path) for _, path in found])
+        else:
+            Console().print(_list(found))
         return
     path = find_model(name, directories)
+    if as_json:
+        print_json(_plain(path))
+        return
     card = read_card(path)
     facts = {**_describe(card), "fingerprint": read_fingerprint(path), "file": str(path)}
     table = Table("", "", title=name, title_justify="left", title_style="bold", box=SIMPLE_HEAD, show_header=False)
     for fact, value in facts.items():
         table.add_row(fact, value)
     Console().print(table)
+
+
+def _plain(path: Path) -> dict[str, Any]:
+    card = read_card(path)
+    return {**asdict(card), "energy_kind": card.energy_kind, "fingerprint": read_fingerprint(path), "file": path}
 
 
 def _list(found: Iterable[tuple[str, Path]]) -> Table:

@@ -10,13 +10,16 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 
 @contextmanager
-def count_progress(name: str, console: Console) -> Iterator[Callable[[int, int], None]]:
-    """A bar while the block runs; what it gives is called with what is done and what there is to do."""
+def count_progress(name: str, console: Console) -> Iterator[Callable[[int, int | None], None]]:
+    """A bar while the block runs, in a terminal.
+
+    What it gives is called with what is done and, where that is known, what there is to do.
+    """
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, TimeRemainingColumn(), console=console) as progress:
+    with Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal) as progress:
         bar = progress.add_task(name, total=None)
 
-        def report(done: int, total: int) -> None:
+        def report(done: int, total: int | None) -> None:
             progress.update(bar, completed=done, total=total)
 
         yield report

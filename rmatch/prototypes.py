@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import track
+
+from rmatch.output import Json, make_console, print_json
 
 
 def prototypes(
@@ -19,6 +20,7 @@ def prototypes(
     ],
     output: Annotated[Path, typer.Option("-o", "--output", help="File for the table, .json.gz.")],
     source: Annotated[str | None, typer.Option(help="What the crystals are; by default the MP-20 train split.")] = None,
+    as_json: Json = False,
 ) -> None:
     """Count the prototypes that searches start from over known crystals, as the table in the package was made."""
     from rm_engine.prototypes import fit_prototypes
@@ -26,7 +28,7 @@ def prototypes(
 
     recipe = RECIPES["mp20"]
     crystals = recipe.load(data).training
-    console = Console()
+    console = make_console(as_json=as_json)
     table = fit_prototypes(track(crystals, "counting", console=console), source or recipe.source)
     output.write_bytes(table.to_bytes())
     n_prototypes = sum(len(prototypes) for prototypes in table.prototypes.values())
@@ -35,3 +37,7 @@ def prototypes(
         f"{output}.",
         highlight=False,
     )
+    if as_json:
+        print_json(
+            {"prototypes": n_prototypes, "patterns": len(table.prototypes), "crystals": table.n_known, "file": output}
+        )

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
@@ -13,14 +12,17 @@ from rich.table import Table
 from rm_engine.spec import ModelCard, parse_formula
 
 if TYPE_CHECKING:
+    import rm_client
+    from rm_client.answers import SpaceGroup as AnsweredSpaceGroup
     from rm_engine import GeneratedStructure
+    from rm_engine.analysis import SpaceGroup
 
 _COLUMNS: Final = ("formula", "atoms", "energy/atom", "above hull", "energy of", "space group", "known as")
 _NUMBERS: Final = {"atoms", "energy/atom", "above hull"}
 _N_SHOWN: Final = 10
 
 
-def structure_table(title: str, items: Iterable[dict[str, Any]]) -> Table:
+def structure_table(title: str, items: Iterable[rm_client.StructureItem]) -> Table:
     """A table of structures as the API gives them, with the energy that each model ranks by.
 
     Where all energies are of one kind and model, that is said once below the table.
@@ -43,12 +45,11 @@ def found_table(found: Sequence[GeneratedStructure], card: ModelCard) -> Table:
     title = f"Energies per atom: {card.name}, {energy_text(card.energy_kind)}"
     table = Table("sample", "formula", "energy", "space group", "start", "converged", "steps", title=title)
     for item in found[:_N_SHOWN]:
-        space_group = item.space_group
         table.add_row(
             str(item.sample),
             item.atoms.get_chemical_formula(),
             f"{item.ranking_energy:.5f}",
-            space_group_text(None if space_group is None else asdict(space_group)),
+            space_group_text(item.space_group),
             item.start,
             "yes" if item.converged else "no",
             str(item.n_steps),
@@ -76,12 +77,11 @@ def formula_table(
     title = f"Energies per atom: {card.name}, {energy_text(card.energy_kind)}"
     table = Table("formula", "above hull", "energy", "space group", "sample", "start", "structures", title=title)
     for formula, (above, item) in sorted(lowest.items(), key=lambda entry: (entry[1][0], entry[0])):
-        space_group = item.space_group
         table.add_row(
             formula,
             "on the hull" if above == 0 else f"{above:.4f}",
             f"{item.ranking_energy:.4f}",
-            space_group_text(None if space_group is None else asdict(space_group)),
+            space_group_text(item.space_group),
             str(item.sample),
             item.start,
             str(n_found[formula]),
@@ -89,27 +89,22 @@ def formula_table(
     return table
 
 
-def _row(item: dict[str, Any]) -> dict[str, str]:
-    above = item["energy_above_hull"]
+def _row(item: rm_client.StructureItem) -> dict[str, str]:
+    above = item.energy_above_hull
     return {
-        "formula": item["formula"],
-        "atoms": str(item["n_atoms"]),
-        "energy/atom": f"{ranking_energy(item):.4f}",
+        "formula": item.formula,
+        "atoms": str(item.n_atoms),
+        "energy/atom": f"{item.energy_per_atom:.4f}",
         "above hull": "" if above is None else f"{above:.4f}",
-        "energy of": f"{item['model']}, {energy_text(item['energy_kind'])}",
-        "space group": space_group_text(item["space_group"]),
+        "energy of": f"{item.model}, {energy_text(item.energy_kind)}",
+        "space group": space_group_text(item.space_group),
         "known as": _match_text(item),
     }
 
 
-def ranking_energy(item: dict[str, Any]) -> float:
-    """The energy per atom that a structure's model ranks it by."""
-    return float(item[f"{item['energy_kind']}_energy_per_atom"])
-
-
-def space_group_text(space_group: dict[str, Any] | None) -> str:
+def space_group_text(space_group: SpaceGroup | AnsweredSpaceGroup | None) -> str:
     """E.g. ``Fm-3m (225)``."""
-    return f"{space_group['symbol']} ({space_group['number']})" if space_group else ""
+    return f"{space_group.symbol} ({space_group.number})" if space_group else ""
 
 
 def energy_text(kind: str) -> str:
@@ -117,9 +112,9 @@ def energy_text(kind: str) -> str:
     return "pseudo" if kind == "pseudo" else f"{kind} (eV)"
 
 
-def _match_text(item: dict[str, Any]) -> str:
+def _match_text(item: rm_client.StructureItem) -> str:
     """The best match; marked where the structure started from that very reference, and so is no discovery."""
-    if not item["matches"]:
+    if not item.matches:
         return ""
-    match = item["matches"][0]
-    return f"{match['name']} (its start)" if match["reference"] == item["start_origin"] else str(match["name"])
+    match = item.matches[0]
+    return f"{match.name} (its start)" if match.reference == item.start_origin else match.name

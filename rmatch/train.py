@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from rmatch.errors import CommandError
+from rmatch.output import Json, make_console, print_json
 from service.settings import Settings
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def train(
         bool, typer.Option("--skip-bad", help="Leave out what cannot be learned from instead of refusing the data.")
     ] = False,
     device: Annotated[str, typer.Option(help="cpu, cuda, or auto.")] = "auto",
+    as_json: Json = False,
 ) -> None:
     """Train a model. Stopped or killed, the same command goes on from the last epoch.
 
@@ -57,17 +59,27 @@ def train(
     torch.set_num_threads(Settings().worker_threads)
     changes = {"name": name, "n_epochs": epochs, "seed": seed, "learning_rate": learning_rate}
     target = device if device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
+    console = make_console(as_json=as_json)
     if recipe in RECIPES:
-        _train_response(RECIPES[recipe], changes, data, output, target, skip_bad=skip_bad)
+        model = _train_response(RECIPES[recipe], changes, data, output, target, console, skip_bad=skip_bad)
     elif recipe in RANKING_RECIPES:
-        _train_ranking(RANKING_RECIPES[recipe], changes, data, output, target, skip_bad=skip_bad)
+        model = _train_ranking(RANKING_RECIPES[recipe], changes, data, output, target, console, skip_bad=skip_bad)
     else:
         known = ", ".join([*RECIPES, *RANKING_RECIPES])
         raise CommandError(f"There is no recipe {recipe!r}. Use one of: {known}.")
+    if as_json:
+        print_json({"model": model.card.name, "folder": output, "scores": model.card.training.get("scores", {})})
 
 
 def _train_response(
-    recipe: Recipe, changes: dict[str, Any], data: Path | None, output: Path, device: str, *, skip_bad: bool
+    recipe: Recipe,
+    changes: dict[str, Any],
+    data: Path | None,
+    output: Path,
+    device: str,
+    console: Console,
+    *,
+    skip_bad: bool,
 ) -> Model:
     """Train on the response to noise, and draw the learning curves."""
     from rm_engine.figures import plot_curves, save_figure
@@ -75,37 +87,44 @@ def _train_response(
     from rm_engine.training import train as run_training
 
     spec = _adjusted(recipe.spec, **changes)
-    with _watch(spec.name) as watch:
-        model = run_training(
-            spec, recipe.load(data), output, source=recipe.source, device=device, watch=watch, skip_bad=skip_bad
-        )
+    known = recipe.load(data)
+    source = known.source or recipe.source
+    with _watch(spec.name, console) as watch:
+        model = run_training(spec, known, output, source=source, device=device, watch=watch, skip_bad=skip_bad)
     save_figure(plot_curves(read_log(output), spec.name), output / "curves.png")
-    _tell(spec.name, output)
+    _tell(spec.name, output, console)
     return model
 
 
 def _train_ranking(
-    plan: RankingPlan, changes: dict[str, Any], data: Path | None, output: Path, device: str, *, skip_bad: bool
-) -> None:
+    plan: RankingPlan,
+    changes: dict[str, Any],
+    data: Path | None,
+    output: Path,
+    device: str,
+    console: Console,
+    *,
+    skip_bad: bool,
+) -> Model:
     """Pretrain on the response in a folder of its own, then learn to rank."""
     from rm_engine.ranking import learn_to_rank, load_known
     from rm_engine.training import RECIPES
 
     recipe = replace(RECIPES[plan.data], spec=plan.pretraining)
     unnamed = {**changes, "name": None}
-    pretrained = _train_response(recipe, unnamed, data, output / "pretraining", device, skip_bad=skip_bad)
+    pretrained = _train_response(recipe, unnamed, data, output / "pretraining", device, console, skip_bad=skip_bad)
     spec = _adjusted(plan.spec, **{**changes, "learning_rate": None})
-    with _watch(f"{spec.name}, ranking") as watch:
-        learn_to_rank(pretrained, replace(plan, spec=spec), load_known(data), output, watch=watch)
-    _tell(spec.name, output)
+    with _watch(f"{spec.name}, ranking", console) as watch:
+        model = learn_to_rank(pretrained, replace(plan, spec=spec), load_known(data), output, watch=watch)
+    _tell(spec.name, output, console)
+    return model
 
 
 @contextmanager
-def _watch(name: str) -> Iterator[TrainingWatch]:
+def _watch(name: str, console: Console) -> Iterator[TrainingWatch]:
     """A bar for the steps and a line for every epoch."""
     from rm_engine.training import TrainingWatch
 
-    console = Console()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, TimeRemainingColumn(), console=console) as progress:
         bar = progress.add_task(name, total=None)
@@ -128,8 +147,8 @@ def _label(score: str) -> str:
     return score.replace("validation_", "held out: ").replace("_", " ")
 
 
-def _tell(name: str, output: Path) -> None:
-    Console().print(f"The model is in {output}: {name}.json and {name}.safetensors.", highlight=False)
+def _tell(name: str, output: Path, console: Console) -> None:
+    console.print(f"The model is in {output}: {name}.json and {name}.safetensors.", highlight=False)
 
 
 def _adjusted(spec: Spec, **changes: Any) -> Spec:  # noqa: ANN401  # fields of any type

@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
-from service.api import events, health, jobs, metrics, models, pages, references, structures, web, workers
+from service.api import downloads, events, health, jobs, metrics, models, pages, references, structures, web, workers
 from service.api.contract import complete
 from service.api.headers import SecureHeaders
 from service.api.limits import BodyLimit
@@ -75,7 +75,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, seconds=settings.body_seconds)
     _add_gates(app, services)
     install_problem_handlers(app, dress)
-    for module in (jobs, events, structures, references, models, workers, metrics, health, pages, web):
+    for module in (jobs, events, downloads, structures, references, models, workers, metrics, health, pages, web):
         app.include_router(module.router)
     for router in optimade.routers:
         app.include_router(router)

@@ -7,7 +7,10 @@ standard output with a list of structures, or with the fields of an :class:`Inpu
 from __future__ import annotations
 
 import json
+import sqlite3
 import sys
+from base64 import b64encode
+from contextlib import closing
 from typing import Any, Final
 
 from rm_engine.errors import InputError
@@ -17,8 +20,24 @@ from service.confinement import limit, seal
 
 MAX_STRUCTURES: Final = 1000
 MAX_ANSWER_BYTES: Final = 32 * 1024**2
+
+
+def _make_database() -> str:
+    """An atom in a database as ASE makes them, in Base64."""
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute(
+            "CREATE TABLE systems AS SELECT 1 AS id, x'03000000' AS numbers, zeroblob(24) AS positions, "
+            "zeroblob(72) AS cell, 0 AS pbc, NULL AS energy, NULL AS key_value_pairs"
+        )
+        return b64encode(connection.serialize()).decode()
+
+
 _EXAMPLES: Final[dict[Format, str]] = {
+    "ase-db": _make_database(),
     "poscar": "\n1\n3 0 0\n0 3 0\n0 0 3\nLi\n1\ndirect\n0 0 0\n",
+    "pymatgen": '{"lattice": {"matrix": [[3, 0, 0], [0, 3, 0], [0, 0, 3]]}, "sites": '
+    '[{"species": [{"element": "Li", "occu": 1}], "abc": [0, 0, 0], "xyz": [0, 0, 0]}]}',
+    "sdf": "\n\n\n  1  0  0  0  0  0  0  0  0  0999 V2000\n    0.0000    0.0000    0.0000 Li\n",
     "extxyz": '1\nLattice="3 0 0 0 3 0 0 0 3"\nLi 0 0 0\n',
     "cif": "data_a\n_symmetry_space_group_name_H-M 'P m -3 m'\n"
     + "".join(f"_cell_length_{axis} 3\n" for axis in "abc")

@@ -52,6 +52,12 @@ class Settings(BaseSettings):
     max_event_streams: int = Field(
         default=200, ge=1, description="Most streams of events that one API process keeps open."
     )
+    max_export_structures: int = Field(default=100_000, ge=1, description="Most structures of an export.")
+    max_export_files: int = Field(default=20_000, ge=1, description="Most files of an export as zip.")
+    max_exports: int = Field(
+        default=4, ge=1, le=16, description="Most exports that one API process writes at a time, each with a thread."
+    )
+    export_seconds: float = Field(default=600.0, gt=0, description="An export that takes longer is broken off.")
 
     chunk_max_samples: int = Field(default=64, ge=1, description="Most samples of a chunk.")
     chunk_max_atoms: int = Field(default=1280, ge=1, description="Most atoms of a chunk; a larger sample goes alone.")
@@ -106,6 +112,12 @@ class Settings(BaseSettings):
         default=None,
         ge=1024**2,
         description="Memory for structures that relax together; most of a GPU's free memory where not set.",
+    )
+    materials_project_url: str = Field(
+        default="https://api.materialsproject.org", description="Where the Materials Project answers."
+    )
+    materials_project_key: str = Field(
+        default="", repr=False, description="Your key for the Materials Project, to import its structures."
     )
     log_format: Literal["console", "json"] = Field(
         default="console", description="Logs for people, or a JSON object a line."

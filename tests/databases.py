@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from shutil import copy
 from typing import Any
 
 import pytest
@@ -28,7 +29,16 @@ from service.store import Store
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """URL of an empty database."""
+    """URL of a migrated, empty database."""
+    if request.param == "sqlite":
+        path = copy(request.getfixturevalue("migrated_sqlite"), tmp_path / "test.sqlite3")
+        return f"sqlite:///{path}"
+    return str(request.getfixturevalue("migrated_postgres_url"))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def bare_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """URL of a database without tables."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'test.sqlite3'}"
     return str(request.getfixturevalue("postgres_url"))

@@ -12,6 +12,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
+
+from tests.servers import HOST, wait_until
+
 STOP_TIMEOUT_SECONDS = 30
 
 
@@ -71,6 +75,23 @@ def run_rmatch(*arguments: str, environment: Mapping[str, str]) -> Iterator[Runn
     """``rmatch`` with these arguments while the context lasts."""
     with run_command([sys.executable, "-m", "rmatch", *arguments], environment) as running:
         yield running
+
+
+@contextmanager
+def run_answering(command: str, port: int, environment: Mapping[str, str]) -> Iterator[Running]:
+    """``rmatch`` with a command that has it answer on a port."""
+    with run_rmatch(
+        command, environment={"RMATCH_DRAIN_SECONDS": "0", **environment, "RMATCH_PORT": str(port)}
+    ) as running:
+        wait_until(lambda: not running.is_alive() or _answers(port), f"rmatch {command} answers on {port}")
+        yield running
+
+
+def _answers(port: int) -> bool:
+    try:
+        return httpx.get(f"http://{HOST}:{port}/readyz").is_success
+    except httpx.TransportError:
+        return False
 
 
 def clean_environment() -> dict[str, str]:

@@ -126,10 +126,14 @@ class PostgresServer:
         return _postgres_url(self.port, database)
 
     @contextmanager
-    def new_database(self) -> Iterator[str]:
-        """URL of an empty database, dropped afterwards together with whatever is still connected to it."""
+    def new_database(self, template: str = "template1") -> Iterator[str]:
+        """URL of a copy of a database, dropped afterwards together with whatever is still connected to it.
+
+        Args:
+            template: name of the database; by default an empty one.
+        """
         name = f"test_{next(self._numbers)}"
-        self._execute(f"CREATE DATABASE {name}")
+        self._execute(f"CREATE DATABASE {name} TEMPLATE {template}")
         try:
             yield self.url(name)
         finally:

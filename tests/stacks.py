@@ -19,7 +19,7 @@ from service.queue import ChunkQueue
 from service.settings import Settings
 from service.store import Store
 
-JOB_TIMEOUT_SECONDS = 120
+JOB_TIMEOUT_SECONDS = 300
 _ENDED = {JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED}
 
 

@@ -44,10 +44,18 @@ def style_axes(axes: Axes) -> None:
 def save_figure(figure: Figure, path: Path) -> tuple[Path, Path]:
     """Write the figure as ``path`` with the suffix ``.png`` and ``.svg``: the same figure, the same files."""
     png, svg = path.with_suffix(".png"), path.with_suffix(".svg")
+    write_figure(figure, png)
+    write_figure(figure, svg)
+    return png, svg
+
+
+def write_figure(figure: Figure, path: Path) -> None:
+    """Write the figure to ``path``, whose suffix, ``.svg`` or another, says as what."""
     with mpl.rc_context({"svg.hashsalt": "rmatch"}):  # names within the file would be random otherwise
+        if path.suffix == ".svg":
+            figure.savefig(path, metadata={"Date": None})
+            return
         drawn = BytesIO()
         figure.savefig(drawn, dpi=200, format="png")
-        # 256 colours are enough for any of the figures, and take a third of the space.
-        Image.open(drawn).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(png, optimize=True)
-        figure.savefig(svg, metadata={"Date": None})
-    return png, svg
+    # 256 colours are enough for any of the figures, and take a third of the space.
+    Image.open(drawn).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)

@@ -96,7 +96,7 @@ def _draw_strips(phases: Phases, axes: Axes) -> None:
 
 def _draw_triangle(phases: Phases, axes: Axes) -> None:
     corners = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, np.sqrt(0.75)]])
-    x, y = (phases.fractions @ corners).T
+    x, y = phases.triangle.T
     for line in _find_tie_lines(phases):
         axes.plot(x[line], y[line], color=FAINT, linewidth=0.9, zorder=1)
     axes.plot(*corners[[0, 1, 2, 0]].T, color=INK, linewidth=1.4, zorder=2)

@@ -69,6 +69,12 @@ class Phases:
             lowest.setdefault(self.formulas[index], index)
         return lowest
 
+    @property
+    def triangle(self) -> NDArray[np.float64]:
+        """Where three elements stand in a triangle of side 1, whose base is the x axis (n_points, 2)."""
+        corners = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, np.sqrt(0.75)]])
+        return np.asarray(self.fractions @ corners)
+
     @cached_property
     def on_hull(self) -> list[int]:
         """The index of one point for every composition on the hull."""

@@ -5,27 +5,17 @@ from __future__ import annotations
 import csv
 import re
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from rm_engine.errors import FileFormatError
-from rm_engine.files.stored import FileLimits, StoredStructure, check_cell, check_size
-from rm_engine.units import SYMBOLS
+from rm_engine.files.pymatgen_json import PARSER_ERRORS, to_atoms
+from rm_engine.files.stored import FileLimits, StoredStructure
 
 if TYPE_CHECKING:
     from ase import Atoms
-    from pymatgen.core.structure import Structure
 
-_PARSER_ERRORS: Final = (
-    ValueError,
-    TypeError,
-    LookupError,
-    AttributeError,
-    ArithmeticError,
-    AssertionError,
-    NotImplementedError,
-)
-"""What pymatgen raises on malformed CIF: it does not check its input first."""
 _LONGEST_LINE: Final = 2048
 """As the standard has it (CIF 1.1); the time to find quotes in a line grows with the square of its length."""
 _SPACE_GROUP: Final = re.compile(r"_(space_group_name_H-M|space_group_IT_number|Int_Tables_number)", re.IGNORECASE)
@@ -69,31 +59,13 @@ def _parse_block(text: str, first_line: int, name: str, limits: FileLimits) -> A
             warnings.simplefilter("ignore")  # the parser keeps them in a list as well
             parser: Any = CifParser.from_str(text)
             structure = parser.parse_structures(primitive=False, on_error="raise")[0]
-    except _PARSER_ERRORS as error:
+    except PARSER_ERRORS as error:
         complaint = str(error).rpartition("\n")[2] or type(error).__name__
         line = _find_line(text, complaint)
         raise FileFormatError(name, f"cannot be read as CIF ({complaint})", line and first_line + line - 1) from error
     if _SPACE_GROUP.search(text) and any("Defaulting to P1" in warning for warning in parser.warnings):
         raise FileFormatError(name, "the space group is not understood; list the symmetry operations", first_line)
-    return _to_atoms(structure, name, limits)
-
-
-def _to_atoms(structure: Structure, name: str, limits: FileLimits) -> Atoms:
-    from ase import Atoms
-
-    if not structure.is_ordered:
-        raise FileFormatError(name, "sites are partly occupied; give an ordered structure")
-    check_size(len(structure), limits, name)
-    if not all(number in range(1, len(SYMBOLS)) for number in structure.atomic_numbers):
-        raise FileFormatError(name, f"unknown elements among {structure.formula[:60]!r}")
-    atoms = Atoms(
-        numbers=structure.atomic_numbers,
-        positions=structure.cart_coords,
-        cell=structure.lattice.matrix,
-        pbc=True,
-    )
-    check_cell(atoms, name)
-    return atoms
+    return to_atoms(structure, name, limits)
 
 
 def _find_line(text: str, complaint: str) -> int | None:
@@ -111,6 +83,16 @@ def read_csv(lines: Iterable[str], name: str, limits: FileLimits) -> Iterator[St
     Raises:
         FileFormatError: with the line, where the text does not parse or is over a limit.
     """
+    for read in scan_csv(lines, name, limits):
+        yield read()
+
+
+def scan_csv(lines: Iterable[str], name: str, limits: FileLimits) -> Iterator[Callable[[], StoredStructure]]:
+    """What reads each structure of :func:`read_csv`: one that does not parse keeps nobody from the next.
+
+    Raises:
+        FileFormatError: with the line, where the text is no CSV.
+    """
     reader = csv.DictReader(lines, strict=True)
     if "cif" not in (reader.fieldnames or ()):
         raise FileFormatError(name, "there is no column named cif", 1)
@@ -118,13 +100,18 @@ def read_csv(lines: Iterable[str], name: str, limits: FileLimits) -> Iterator[St
     for n_read, row in enumerate(_read_rows(reader, name), start=1):
         if n_read > limits.max_frames:
             raise FileFormatError(name, f"more than {limits.max_frames} structures", line)
-        try:
-            atoms = parse_cif(row.pop("cif") or "", name, limits)[0]
-        except FileFormatError as error:
-            raise FileFormatError(name, error.reason, line + (error.line or 1) - 1) from error
-        info = {key: _to_scalar(value) for key, value in row.items() if key and value}
-        yield StoredStructure(str(info.get("material_id", f"{name}#{n_read}")), atoms, info)
+        yield partial(_read_row, row, line, f"{name}#{n_read}", name, limits)
         line = reader.line_num + 1
+
+
+def _read_row(row: dict[str, Any], line: int, default_name: str, file: str, limits: FileLimits) -> StoredStructure:
+    """The structure of a row that begins in line ``line`` of the file."""
+    try:
+        atoms = parse_cif(row["cif"] or "", file, limits)[0]
+    except FileFormatError as error:
+        raise FileFormatError(file, error.reason, line + (error.line or 1) - 1) from error
+    info = {key: _to_scalar(value) for key, value in row.items() if key and value and key != "cif"}
+    return StoredStructure(str(info.get("material_id", default_name)), atoms, info)
 
 
 def _read_rows(reader: csv.DictReader[str], name: str) -> Iterator[dict[str, Any]]:

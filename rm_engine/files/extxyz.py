@@ -6,7 +6,8 @@ Lines are taken as they come, so compressed files of any size are read in little
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import islice
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ from rm_engine.files.stored import FileLimits, StoredStructure, check_cell, chec
 from rm_engine.units import ATOMIC_NUMBERS
 
 _PLAIN_XYZ: Final = "species:S:1:pos:R:3"
+_LONGEST_COUNT: Final = 18
 
 
 def read_extxyz(lines: Iterable[str], name: str, limits: FileLimits) -> Iterator[StoredStructure]:
@@ -25,37 +27,51 @@ def read_extxyz(lines: Iterable[str], name: str, limits: FileLimits) -> Iterator
     Raises:
         FileFormatError: with the line, where the text does not parse or is over a limit.
     """
+    for read in scan_extxyz(lines, name, limits):
+        yield read()
+
+
+def scan_extxyz(lines: Iterable[str], name: str, limits: FileLimits) -> Iterator[Callable[[], StoredStructure]]:
+    """What reads each structure of :func:`read_extxyz`: one that does not parse keeps nobody from the next.
+
+    Raises:
+        FileFormatError: with the line, where no structure begins or the text ends within one.
+    """
     numbered = enumerate(lines, start=1)
     for n_read, (line, count) in enumerate((row for row in numbered if row[1].strip()), start=1):
         if n_read > limits.max_frames:
             raise FileFormatError(name, f"more than {limits.max_frames} structures", line)
         n_atoms = _read_count(count, name, line)
-        check_size(n_atoms, limits, name, line)
-        frame = [text for _, text in islice(numbered, n_atoms + 1)]
-        if len(frame) != n_atoms + 1:
-            raise FileFormatError(name, f"the file ends within a structure of {n_atoms} atoms", line + len(frame))
-        yield _read_frame(frame, line + 1, f"{name}#{n_read}", name, limits.only_physical)
+        rows = islice(numbered, n_atoms + 1)
+        frame = [text for _, text in islice(rows, limits.max_atoms + 1)]
+        n_lines = len(frame) + sum(1 for _ in rows)
+        if n_lines != n_atoms + 1:
+            raise FileFormatError(name, f"the file ends within a structure of {n_atoms} atoms", line + n_lines)
+        yield partial(_read_frame, n_atoms, frame, line + 1, f"{name}#{n_read}", name, limits)
 
 
 def _read_count(text: str, name: str, line: int) -> int:
-    try:
-        return int(text)
-    except ValueError as error:
-        raise FileFormatError(name, f"expected a number of atoms, not {text.strip()[:40]!r}", line) from error
+    count = text.strip()
+    if not count.isdecimal() or len(count) > _LONGEST_COUNT:
+        raise FileFormatError(name, f"expected a number of atoms, not {count[:40]!r}", line)
+    return int(count)
 
 
-def _read_frame(frame: list[str], line: int, default_name: str, file: str, only_physical: bool) -> StoredStructure:
+def _read_frame(
+    n_atoms: int, frame: list[str], line: int, default_name: str, file: str, limits: FileLimits
+) -> StoredStructure:
     """The structure of a comment line, which is line ``line`` of the file, and its atom lines."""
     from ase import Atoms
 
+    check_size(n_atoms, limits, file, line - 1)
     info, cell, periodic, columns = _read_comment(frame[0], file, line)
     numbers, positions = [], []
     for row, text in enumerate(frame[1:], start=line + 1):
-        number, position = _read_atom(text.split(), columns, file, row, only_physical)
+        number, position = _read_atom(text.split(), columns, file, row, limits.only_physical)
         numbers.append(number)
         positions.append(position)
     atoms = Atoms(numbers=numbers, positions=positions, cell=cell, pbc=periodic)
-    if only_physical:
+    if limits.only_physical:
         check_cell(atoms, file, line)
     return StoredStructure(str(info.get("material_id", info.get("name", default_name))), atoms, info)
 

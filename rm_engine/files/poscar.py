@@ -42,8 +42,8 @@ class _Lines:
         return FileFormatError(self.name, reason, self.number)
 
 
-def parse_poscar(text: str, name: str, limits: FileLimits) -> Atoms:
-    """The structure of a POSCAR text that names its elements (VASP 5 and later); velocities are skipped.
+def parse_poscar(text: str, name: str, limits: FileLimits) -> list[Atoms]:
+    """The one structure of a POSCAR text that names its elements (VASP 5 and later); velocities are skipped.
 
     Raises:
         FileFormatError: with the line, where the text does not parse or is over a limit.
@@ -65,7 +65,7 @@ def parse_poscar(text: str, name: str, limits: FileLimits) -> Atoms:
         positions = coordinates * scale if is_cartesian else coordinates @ (cell * scale)
         atoms = Atoms(numbers=numbers, positions=positions, cell=cell * scale, pbc=True)
     check_cell(atoms, name, 5)
-    return atoms
+    return [atoms]
 
 
 def _read_species(lines: _Lines, limits: FileLimits) -> list[int]:

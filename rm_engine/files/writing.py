@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from io import BytesIO, StringIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from rm_engine.errors import InputError
+from rm_engine.files.pymatgen_json import write_pymatgen
 
 if TYPE_CHECKING:
     from ase import Atoms
 
-    from rm_engine.files.reading import Format
+WrittenFormat = Literal["cif", "poscar", "extxyz", "pymatgen"]
 
 
-def write_structure(atoms: Atoms, format_: Format) -> str:
-    """The structure as a CIF, POSCAR or extended XYZ text; the same structure always gives the same text.
+def write_structure(atoms: Atoms, format_: WrittenFormat) -> str:
+    """The structure as a text in a format; the same structure always gives the same text.
 
     A POSCAR has its atoms sorted by element. Scalar values of ``atoms.info`` go into extended XYZ only.
 
@@ -23,6 +25,8 @@ def write_structure(atoms: Atoms, format_: Format) -> str:
     """
     from ase import Atoms, io
 
+    if format_ == "pymatgen":
+        return json.dumps(write_pymatgen(atoms))
     plain = Atoms(atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
     text = StringIO()
     if format_ == "extxyz":
@@ -30,7 +34,7 @@ def write_structure(atoms: Atoms, format_: Format) -> str:
         io.write(text, plain, format="extxyz")
         return text.getvalue()
     if atoms.cell.rank < 3:
-        raise InputError("no_cell", "format", format_, "the structure has no cell", "Ask for extxyz or JSON.")
+        raise InputError("no_cell", "format", format_, "the structure has no cell", "Ask for extxyz, pymatgen or JSON.")
     if format_ == "poscar":
         io.write(text, plain, format="vasp", direct=True, sort=True)
         return text.getvalue()

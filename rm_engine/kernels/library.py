@@ -63,7 +63,9 @@ class RelaxationStruct(ctypes.Structure):
         ("deformation", ctypes.c_double * 9),
         ("cell_velocity", ctypes.c_double * 9),
         *((name, ctypes.c_double) for name in ("time_step", "mixing", "start_volume", "energy", "potential_seconds")),
-        *((name, ctypes.c_int64) for name in ("n_downhill", "n_steps", "reduced_at")),
+        *((name, ctypes.c_int64) for name in ("n_downhill", "n_steps", "reduced_at", "n_operations")),
+        ("rotations", ctypes.c_void_p),
+        ("images", ctypes.c_void_p),
     ]
 
 

@@ -50,6 +50,11 @@ class Site:
         return round(float(np.trace(self.rotation)))
 
 
+GENERAL: Final = "*"
+"""Stands for the letter of a general position on which no crystal is known."""
+GENERAL_SITE: Final = Site(np.eye(3), np.zeros(3))
+
+
 @dataclass(frozen=True)
 class Operations:
     """A space group in its standard setting: ``point -> rotations @ point + translations`` on the conventional cell.

@@ -7,9 +7,11 @@ from __future__ import annotations
 import gzip
 import json
 import zlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
 
@@ -19,7 +21,7 @@ from rm_engine.errors import CheckpointError
 from rm_engine.prototypes.exchanges import find_exchange_probabilities
 from rm_engine.prototypes.lattice import free_parameters
 from rm_engine.prototypes.layout import Layout
-from rm_engine.prototypes.orbits import Floats, Site
+from rm_engine.prototypes.orbits import GENERAL, GENERAL_SITE, Floats, Site
 from rm_engine.prototypes.roles import Role, assign_elements, label_prototype
 from rm_engine.spec import Formula
 from rm_engine.units import ATOMIC_NUMBERS, SYMBOLS
@@ -42,7 +44,7 @@ class Prototype:
     Attributes:
         space_group: number in the International Tables.
         roles: smallest first.
-        n_known: known crystals of this prototype.
+        n_known: known crystals of this prototype; none of one that was made up.
         elements: for each role, how often each element (by atomic number) plays it.
         shape: shapes of their cells; None where too few are known to speak of a mean.
     """
@@ -99,7 +101,15 @@ class PrototypeTable:
     @property
     def n_known(self) -> int:
         """Crystals that were counted."""
-        return sum(prototype.n_known for family in self.prototypes.values() for prototype in family)
+        return sum(self.n_known_by_group.values())
+
+    @cached_property
+    def n_known_by_group(self) -> Mapping[int, int]:
+        """Crystals that were counted, by space group."""
+        counts: Counter[int] = Counter()
+        for prototype in chain.from_iterable(self.prototypes.values()):
+            counts[prototype.space_group] += prototype.n_known
+        return counts
 
     def count_free_parameters(self, prototype: Prototype) -> int:
         """Numbers that the symmetry leaves open in cell shape and positions."""
@@ -109,13 +119,19 @@ class PrototypeTable:
     def layout_of(self, prototype: Prototype) -> Layout:
         """Where its atoms are."""
         key = prototype.space_group, prototype.roles
-        if key not in self._layouts:
-            self._layouts[key] = Layout.of(prototype.space_group, self._sites_of(prototype))
-        return self._layouts[key]
+        if key in self._layouts:
+            return self._layouts[key]
+        layout = Layout.of(prototype.space_group, self._sites_of(prototype))
+        if prototype.n_known:  # there is no end of those that are made up
+            self._layouts[key] = layout
+        return layout
 
     def _sites_of(self, prototype: Prototype) -> list[list[Site]]:
         """The sites of each role."""
-        return [[self.sites[prototype.space_group, letter] for letter in role.letters] for role in prototype.roles]
+        return [[self._site(prototype.space_group, letter) for letter in role.letters] for role in prototype.roles]
+
+    def _site(self, space_group: int, letter: str) -> Site:
+        return GENERAL_SITE if letter == GENERAL else self.sites[space_group, letter]
 
     def rank(self, formula: Formula) -> list[Assignment]:
         """Prototypes for the contents of a primitive cell, the most likely first, each with its best assignment.

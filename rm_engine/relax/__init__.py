@@ -4,6 +4,7 @@ from rm_engine.relax.config import RelaxationConfig
 from rm_engine.relax.fire import FireConfig
 from rm_engine.relax.guard import GuardConfig
 from rm_engine.relax.outcome import OnDone, OnProgress, RelaxationResult
+from rm_engine.relax.projection import Symmetries
 from rm_engine.relax.relaxation import relax, relax_in_stages
 from rm_engine.relax.state import CellFreedom
 
@@ -15,6 +16,7 @@ __all__ = [
     "OnProgress",
     "RelaxationConfig",
     "RelaxationResult",
+    "Symmetries",
     "relax",
     "relax_in_stages",
 ]

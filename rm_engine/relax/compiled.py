@@ -24,7 +24,8 @@ from rm_engine.potential import CompiledPotential
 from rm_engine.relax.config import RelaxationConfig
 from rm_engine.relax.guard import THIN, TOO_LARGE
 from rm_engine.relax.outcome import OnDone, OnProgress, Outcome, RelaxationResult
-from rm_engine.structure import StructureBatch, reduce_cell
+from rm_engine.relax.projection import Symmetries
+from rm_engine.structure import CrystalSymmetry, StructureBatch, reduce_cell
 
 _SLICE: Final = 200
 """Steps between two looks at whether to stop."""
@@ -53,6 +54,7 @@ class Relaxation:
         cell: (3, 3) Å.
         periodic: (3,) bool.
         stages: how to relax, one after the other.
+        symmetry: what it keeps.
 
     Attributes:
         state: of the present stage.
@@ -67,10 +69,12 @@ class Relaxation:
         cell: NDArray[np.float64],
         periodic: NDArray[np.bool_],
         stages: Sequence[RelaxationConstants],
+        symmetry: CrystalSymmetry | None = None,
     ) -> None:
         self._compiled = compiled
         self._stages = stages
         self._species = compiled.species(numbers)
+        self._symmetry = symmetry
         self._periodic = (ctypes.c_uint8 * 4)(*periodic.tolist())
         self.n_steps = 0
         self._begin(stages[0], positions, cell)
@@ -102,6 +106,10 @@ class Relaxation:
             energy=np.nan,
             reduced_at=_NO_STEP,
         )
+        if self._symmetry is not None:
+            rotations, images = self._symmetry.rotations, self._symmetry.images
+            self.state.n_operations = len(rotations)
+            self.state.rotations, self.state.images = rotations.ctypes.data, images.ctypes.data
 
     def _finish(self, stage: RelaxationConstants, stopped: Event) -> Ending:
         ending = Ending.GOES_ON
@@ -140,12 +148,13 @@ def relax_compiled(
     stages: Sequence[RelaxationConfig],
     on_progress: OnProgress | None = None,
     on_done: OnDone | None = None,
+    symmetries: Symmetries = None,
 ) -> RelaxationResult:
     """:func:`rm_engine.relax.relax_in_stages` on the CPU by the kernel: each structure goes on to its next stage by
     itself.
     """
     outcome, stopped = Outcome(batch), Event()
-    waiting = deque(_relaxations(compiled, batch, stages))
+    waiting = deque(_relaxations(compiled, batch, stages, symmetries))
     done: SimpleQueue[tuple[int, Relaxation, Ending]] = SimpleQueue()
     n_threads, n_steps = stages[-1].n_threads or torch.get_num_threads(), 0
     with ThreadPoolExecutor(n_threads) as pool:
@@ -189,7 +198,7 @@ def _record(outcome: Outcome, row: int, relaxation: Relaxation, ending: Ending) 
 
 
 def _relaxations(
-    compiled: CompiledPotential, batch: StructureBatch, stages: Sequence[RelaxationConfig]
+    compiled: CompiledPotential, batch: StructureBatch, stages: Sequence[RelaxationConfig], symmetries: Symmetries
 ) -> Iterator[tuple[int, Relaxation]]:
     """Row and relaxation of every structure, the largest first: no thread is left with a long one at the end."""
     positions, numbers = batch.positions.double().numpy(), batch.numbers.numpy()
@@ -199,7 +208,11 @@ def _relaxations(
     ends = np.cumsum(sizes)
     for row in np.argsort(-sizes, kind="stable").tolist():
         atoms = slice(ends[row] - sizes[row], ends[row])
-        yield row, Relaxation(compiled, numbers[atoms], positions[atoms], cells[row], periodic[row], constants)
+        symmetry = None if symmetries is None else symmetries[row]
+        yield (
+            row,
+            Relaxation(compiled, numbers[atoms], positions[atoms], cells[row], periodic[row], constants, symmetry),
+        )
 
 
 def _constants(config: RelaxationConfig) -> RelaxationConstants:

@@ -16,6 +16,7 @@ from rm_engine.relax.fire import fire_step
 from rm_engine.relax.guard import TOO_LARGE, check_forces, check_geometry, is_out_of_bounds
 from rm_engine.relax.memory import estimate_bytes, find_budget, is_out_of_memory
 from rm_engine.relax.outcome import OnDone, OnProgress, Outcome, RelaxationResult
+from rm_engine.relax.projection import Projection, Symmetries
 from rm_engine.relax.skin import SkinnedNeighbors
 from rm_engine.relax.state import RelaxationState
 from rm_engine.relax.waiting import Waiting
@@ -31,9 +32,10 @@ def relax_in_flight(
     config: RelaxationConfig,
     on_progress: OnProgress | None = None,
     on_done: OnDone | None = None,
+    symmetries: Symmetries = None,
 ) -> RelaxationResult:
     """:func:`rm_engine.relax.relax` in torch alone, on any device, many structures at each step."""
-    flight = Flight(potential, batch, config)
+    flight = Flight(potential, batch, config, symmetries)
     for n_steps in itertools.count():
         goes_on = flight.advance()
         flight.outcome.tell(on_done)
@@ -51,9 +53,12 @@ class Flight:
     flight are put back as they were, and go on fewer at a time.
     """
 
-    def __init__(self, potential: CACE, batch: StructureBatch, config: RelaxationConfig) -> None:
+    def __init__(
+        self, potential: CACE, batch: StructureBatch, config: RelaxationConfig, symmetries: Symmetries = None
+    ) -> None:
         self._potential = potential
         self._config = config
+        self._symmetries = symmetries
         reach = potential.config.cutoff + config.skin
         n_bytes = estimate_bytes(batch, potential.config, reach, config.guard)
         self._waiting = Waiting(batch, n_bytes, config.fire)
@@ -79,6 +84,7 @@ class Flight:
     def _land(self) -> None:
         """Nobody is in flight."""
         self._state, self._n_bytes = self._waiting.nobody, 0
+        self._projection: Projection | None = None
         self._neighbors = SkinnedNeighbors.none(self._state.reference, self._potential.config.cutoff, self._config.skin)
 
     def _fill(self) -> None:
@@ -98,6 +104,8 @@ class Flight:
         config, state = self._config, self._state
         response = evaluate(self._potential, state.structures, self._neighbors.list)
         forces = generalize(response, state, config.cell)
+        if self._projection is not None:
+            forces = self._projection.project(forces, state.reference.n_atoms)
         largest = state.find_largest(torch.linalg.vector_norm(forces, dim=1))
         codes = check_forces(response.energies, largest, config.guard)
         converged = (codes == 0) & (largest < config.fmax)
@@ -158,6 +166,7 @@ class Flight:
     def _fly(self, state: RelaxationState, neighbors: SkinnedNeighbors) -> None:
         """Go on with other structures."""
         self._state, self._neighbors, self._n_bytes = state, neighbors, self._waiting.count_bytes(state)
+        self._projection = Projection.of(self._symmetries, state)
 
     def _make_room(self) -> None:
         """Put all structures back and let half as many fly at a time; one that was alone will never fit."""

@@ -13,6 +13,7 @@ from rm_engine.relax.compiled import relax_compiled
 from rm_engine.relax.config import RelaxationConfig
 from rm_engine.relax.flight import relax_in_flight
 from rm_engine.relax.outcome import OnDone, OnProgress, RelaxationResult
+from rm_engine.relax.projection import Symmetries
 from rm_engine.structure import StructureBatch
 
 
@@ -45,24 +46,27 @@ def relax_in_stages(
     stages: Sequence[RelaxationConfig],
     on_progress: OnProgress | None = None,
     on_done: OnDone | None = None,
+    symmetries: Symmetries = None,
 ) -> RelaxationResult:
     """:func:`relax` in several ways, one after the other, each from where the one before has ended.
 
-    Steps are those of all stages; a structure that is set aside in any of them is.
+    Steps are those of all stages; a structure that is set aside in any of them is. Those for which there are
+    ``symmetries`` keep them.
     """
     compiled = compile_potential(potential) if batch.positions.dtype == torch.float32 else None
     if compiled is not None:
-        return relax_compiled(compiled, batch, stages, on_progress, on_done)
+        return relax_compiled(compiled, batch, stages, on_progress, on_done, symmetries)
     *early, last = stages
     settled: list[RelaxationResult] = []
     for stage in early:
-        settled.append(relax_in_flight(potential, batch, stage, on_progress and _before_any_is_done(on_progress)))
+        before = on_progress and _before_any_is_done(on_progress)
+        settled.append(relax_in_flight(potential, batch, stage, before, symmetries=symmetries))
         batch = settled[-1].structures
     n_steps = sum((one.n_steps for one in settled), torch.zeros_like(batch.sizes))
     reasons = [next(filter(None, told), None) for told in zip(*(one.reasons for one in settled), strict=True)]
     reasons = reasons or [None] * batch.n_structures
     on_last = on_done and _after(n_steps.tolist(), reasons, on_done)
-    relaxed = relax_in_flight(potential, batch, last, on_progress, on_last)
+    relaxed = relax_in_flight(potential, batch, last, on_progress, on_last, symmetries)
     return replace(
         relaxed,
         n_steps=n_steps + relaxed.n_steps,

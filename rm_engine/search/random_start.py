@@ -77,8 +77,9 @@ def _draw_cell(
 
 def draw_volume(spec: GenerationSpec, card: ModelCard, formula: Formula, rng: np.random.Generator) -> float:
     """Volume of the cell of a start, Å³: the one asked for, or the regressed one, give or take a tenth."""
-    if spec.volume_per_atom is not None:
-        return formula.n_atoms * float(rng.uniform(*spec.volume_per_atom))
+    asked_for = spec.volume_of(formula)
+    if asked_for is not None:
+        return float(rng.uniform(*asked_for))
     if spec.is_molecule:
         return formula.n_atoms * _MOLECULE_VOLUME_PER_ATOM
     return card.volume_of(formula) * float(rng.uniform(1 - _VOLUME_SPREAD, 1 + _VOLUME_SPREAD))

@@ -9,7 +9,15 @@ from typing import Final
 from ase import Atoms
 
 from rm_engine.checkpoint import Model
-from rm_engine.relax import CellFreedom, OnDone, OnProgress, RelaxationConfig, RelaxationResult, relax_in_stages
+from rm_engine.relax import (
+    CellFreedom,
+    OnDone,
+    OnProgress,
+    RelaxationConfig,
+    RelaxationResult,
+    Symmetries,
+    relax_in_stages,
+)
 from rm_engine.search.starts import Start
 from rm_engine.spec import GenerationSpec
 from rm_engine.structure import StructureBatch
@@ -50,6 +58,7 @@ def relax_starts(
     starts: Sequence[Atoms],
     on_progress: OnProgress | None = None,
     on_done: OnDone | None = None,
+    symmetries: Symmetries = None,
 ) -> RelaxationResult:
     """Relax starts together as the boundary conditions allow; crystals of free cell settle at fixed volume first.
 
@@ -59,11 +68,14 @@ def relax_starts(
         starts: the structures.
         on_progress: called every few steps with the structures done and the steps made.
         on_done: called for each structure when its last stage has ended; its steps are those of all stages.
+        symmetries: what each keeps of its symmetry; None where none keeps any.
     """
     batch = StructureBatch.from_atoms(starts, device=model.device)
-    freedom: CellFreedom = "free" if spec.is_crystal and not spec.fixed_cell else "fixed"
+    freedom: CellFreedom = "fixed_volume" if spec.fixed_volume else "free"
+    if spec.fixed_cell or not spec.is_crystal:
+        freedom = "fixed"
     fmax = spec.fmax * (_MOLECULE_TIGHTNESS if spec.is_molecule else 1)
     budget = model.memory_budget
     final = RelaxationConfig(fmax=fmax, max_steps=spec.max_steps, cell=freedom, memory_budget=budget)
     stages = (final,) if freedom == "fixed" else (replace(_SETTLING, memory_budget=budget), final)
-    return relax_in_stages(model.potential, batch, stages, on_progress, on_done)
+    return relax_in_stages(model.potential, batch, stages, on_progress, on_done, symmetries)

@@ -5,13 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
-from typing import Final, Generic, TypeVar
+from functools import cache, cached_property
+from itertools import cycle, islice
+from typing import Final
 
 import numpy as np
 from ase import Atoms
 
-from rm_engine.prototypes import Assignment, draw_crystal, load_prototypes
+from rm_engine.errors import SearchError
+from rm_engine.prototypes import (
+    Arrangements,
+    Assignment,
+    conventional_cell,
+    draw_crystal,
+    find_crystal_symmetry,
+    load_prototypes,
+)
 from rm_engine.search.random_start import draw_random, draw_volume
 from rm_engine.search.separation import closest_contact, least_distances
 from rm_engine.search.substitution import (
@@ -23,9 +32,10 @@ from rm_engine.search.substitution import (
     group_by_pattern,
     rank_references,
 )
+from rm_engine.search.turns import Turns
 from rm_engine.spec import START_KINDS, Formula, GenerationSpec, ModelCard, StartKind, parse_formula
-from rm_engine.structure import reduce_cell
-from rm_engine.units import SYMBOLS
+from rm_engine.structure import CrystalSymmetry, reduce_cell
+from rm_engine.units import ATOMIC_NUMBERS, SYMBOLS
 
 _INFORMED_ATTEMPTS: Final = 3
 """After so many starts that were set aside a sample gets random ones."""
@@ -33,10 +43,12 @@ _DRAWS: Final = 20
 """Crystals drawn from a prototype until one has room between its atoms."""
 _TIGHTEST: Final = 0.8
 """Where none has, the roomiest will do if it has this fraction of it."""
+_ARRANGEMENTS: Final = 30
+"""Arrangements that are tried for one start, each in another space group as long as there are others."""
+_UNKNOWN: Final = 0.01
+"""What a space group in which no crystal is known counts as, in crystals."""
 _SHAKE: Final = 0.05
 """Å, standard deviation by which the sites of known structures are displaced."""
-
-Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -47,11 +59,13 @@ class Start:
         atoms: the structure.
         kind: how it was made.
         origin: see :attr:`rm_engine.search.GeneratedStructure.start_origin`.
+        symmetry: what its relaxation keeps; None where it keeps nothing.
     """
 
     atoms: Atoms
     kind: StartKind
     origin: str | None = None
+    symmetry: CrystalSymmetry | None = None
 
 
 class Starts:
@@ -71,6 +85,7 @@ class Starts:
         self._candidates = cache(self._rank_candidates)
         self._substitutions = cache(self._find_substitutions)
         self._assignments = cache(self._find_assignments)
+        self._space_groups = spec.allowed_space_groups
 
     def draw(self, sample: int, attempt: int = 0) -> Start:
         """The start of one sample.
@@ -94,6 +109,8 @@ class Starts:
                 start = drawers[informed](formula, turn, rng)
                 if start is not None:
                     return start
+        if self._space_groups is not None:
+            return self._draw_arrangement(formula, rng)
         return Start(draw_random(self._spec, self._card, formula, rng), "random")
 
     def _kind_of(self, turn: int) -> tuple[StartKind, int]:
@@ -111,12 +128,21 @@ class Starts:
         member = family[again % len(family)]
         atoms = member.atoms.copy()
         volume = draw_volume(self._spec, self._card, formula, rng)
-        if self._spec.volume_per_atom is None and (known := self._regressed_volume(member.before)):
+        if self._spec.volume_of(formula) is None and (known := self._regressed_volume(member.before)):
             volume *= atoms.get_volume() / known  # as much denser than the regression as the known structure is
-        atoms.set_cell(atoms.cell.array * np.cbrt(volume / atoms.get_volume()), scale_atoms=True)
-        atoms.positions += _SHAKE * rng.standard_normal((len(atoms), 3))
+        stretch = np.cbrt(volume / atoms.get_volume())
+        atoms.set_cell(atoms.cell.array * stretch, scale_atoms=True)
+        shake = _SHAKE * rng.standard_normal((len(atoms), 3))
+        symmetry = None
+        if self._space_groups is not None:
+            symmetry = find_crystal_symmetry(member.space_group, atoms, member.conventional * stretch)
+            if symmetry is None:
+                return None
+            shake = symmetry.symmetrize(shake)
+        atoms.positions += shake
         atoms.wrap()
-        return self._roomiest([atoms], "references", member.key)
+        roomy = self._roomiest([atoms])
+        return None if roomy is None else _start(roomy, "references", member.key, symmetry)
 
     def _regressed_volume(self, numbers: Sequence[int]) -> float | None:
         """Å³ that the regression gives these atoms; None where it does not know one of them."""
@@ -128,13 +154,53 @@ class Starts:
         if assignments is None:
             return None
         assignment, _ = assignments.of(turn)
-        volume = draw_volume(self._spec, self._card, formula, rng)
-        draws = (draw_crystal(load_prototypes(), assignment, volume, rng) for _ in range(_DRAWS))
-        return self._roomiest(draws, "wyckoff", assignment.prototype.label)
+        return self._draw_on_sites(assignment, "wyckoff", draw_volume(self._spec, self._card, formula, rng), rng)
 
-    def _roomiest(self, candidates: Iterable[Atoms], kind: StartKind, origin: str) -> Start | None:
+    def _draw_arrangement(self, formula: Formula, rng: np.random.Generator) -> Start:
+        """Atoms on any Wyckoff positions of one of the space groups asked for, each as often as crystals have it."""
+        counts = {ATOMIC_NUMBERS[symbol]: count for symbol, count in formula.counts}
+        for group in islice(cycle(self._order_groups(rng)), _ARRANGEMENTS):
+            assignment = self._arrangements.draw(group, counts, rng)
+            if assignment is None:
+                continue
+            volume = draw_volume(self._spec, self._card, formula, rng)
+            start = self._draw_on_sites(assignment, "random", volume, rng)
+            if start is not None:
+                return start
+        raise SearchError(
+            f"No room for {formula.n_atoms} atoms of {self._spec.composition} on Wyckoff positions of the space groups "
+            "asked for. Ask for others, or for other formula units."
+        )
+
+    @cached_property
+    def _arrangements(self) -> Arrangements:
+        return Arrangements(load_prototypes())
+
+    def _order_groups(self, rng: np.random.Generator) -> list[int]:
+        """The space groups asked for at random, each the earlier the more known crystals have it."""
+        groups = sorted(self._space_groups or ())
+        weights = np.array([load_prototypes().n_known_by_group.get(group, 0) for group in groups]) + _UNKNOWN
+        return [groups[row] for row in np.argsort(rng.exponential(size=len(groups)) / weights)]
+
+    def _draw_on_sites(
+        self, assignment: Assignment, kind: StartKind, volume: float, rng: np.random.Generator
+    ) -> Start | None:
+        """A crystal of this prototype whose atoms have room."""
+        draws = (draw_crystal(load_prototypes(), assignment, volume, rng) for _ in range(_DRAWS))
+        atoms = self._roomiest(draws)
+        if atoms is None:
+            return None
+        symmetry = None
+        if self._space_groups is not None:
+            group = assignment.prototype.space_group
+            symmetry = find_crystal_symmetry(group, atoms, conventional_cell(group, atoms.cell.array))
+            if symmetry is None:
+                return None
+        return _start(atoms, kind, assignment.prototype.label, symmetry)
+
+    def _roomiest(self, candidates: Iterable[Atoms]) -> Atoms | None:
         """The first candidate (atoms inside the cell) whose atoms have the room they need, or the one that comes
-        nearest to it, in a reduced cell.
+        nearest to it.
         """
         best, most = None, _TIGHTEST if self._spec.min_distance is None else 1.0
         for atoms in candidates:
@@ -143,14 +209,10 @@ class Starts:
                 best, most = atoms, room
             if room >= 1:
                 break
-        if best is None:
-            return None
-        best.set_cell(reduce_cell(best.cell.array))
-        best.wrap()
-        return Start(best, kind, origin)
+        return best
 
     def _find_substitutions(self, formula: Formula) -> Turns[list[Substitution]] | None:
-        families = find_substitutions(formula, self._candidates(formula.reduced))
+        families = find_substitutions(formula, self._candidates(formula.reduced), self._space_groups)
         return Turns(families, [1 / rank for rank, _ in enumerate(families, start=1)]) if families else None
 
     def _rank_candidates(self, reduced: str) -> list[Candidate]:
@@ -160,36 +222,19 @@ class Starts:
 
     def _find_assignments(self, formula: Formula) -> Turns[Assignment] | None:
         table = load_prototypes()
-        assignments = table.rank(formula)
+        assignments = [one for one in table.rank(formula) if self._allows(one.prototype.space_group)]
         if not assignments:
             return None
         weights = [math.exp((assignment.score - assignments[0].score) / 2) for assignment in assignments]
         is_rigid = [table.count_free_parameters(assignment.prototype) == 0 for assignment in assignments]
         return Turns(assignments, weights, is_rigid)
 
+    def _allows(self, space_group: int) -> bool:
+        return self._space_groups is None or space_group in self._space_groups
 
-class Turns(Generic[Item]):
-    """Items that take turns in proportion to their weights (Sainte-Laguë's divisors), the heaviest first.
 
-    Args:
-        items: at least one.
-        weights: of the items, positive.
-        once: items that gain nothing from a second turn, and get none before all others had many.
-    """
-
-    def __init__(self, items: Sequence[Item], weights: Sequence[float], once: Sequence[bool] | None = None) -> None:
-        self._items = items
-        self._weights = np.array(weights) + 1e-9
-        self._once = np.array(once or [False] * len(items))
-        self._n_turns = np.zeros(len(items), dtype=int)
-        self._order: list[tuple[int, int]] = []
-
-    def of(self, turn: int) -> tuple[Item, int]:
-        """Whose turn it is, and how many turns that item had before."""
-        while len(self._order) <= turn:
-            used_up = self._once & (self._n_turns > 0)
-            item = int(np.argmax(self._weights / (2 * self._n_turns + 1) * np.where(used_up, 1e-9, 1.0)))
-            self._order.append((item, int(self._n_turns[item])))
-            self._n_turns[item] += 1
-        item, before = self._order[turn]
-        return self._items[item], before
+def _start(atoms: Atoms, kind: StartKind, origin: str, symmetry: CrystalSymmetry | None) -> Start:
+    """A start in a reduced cell."""
+    atoms.set_cell(reduce_cell(atoms.cell.array))
+    atoms.wrap()
+    return Start(atoms, kind, origin, symmetry)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from math import gcd
 from typing import Final, NamedTuple
@@ -32,12 +32,16 @@ class Substitution:
         atoms: its primitive cell with the new elements on its sites.
         before: (n_atoms,) atomic numbers that were there.
         likelihood: how likely its elements are replaced by the new ones.
+        space_group: number of its space group.
+        conventional: (3, 3) vectors of its standard conventional cell, rows, Å.
     """
 
     key: str
     atoms: Atoms
     before: tuple[int, ...]
     likelihood: float
+    space_group: int
+    conventional: NDArray[np.float64]
 
 
 class Candidate(NamedTuple):
@@ -88,13 +92,16 @@ def rank_references(formula: Formula, references: Sequence[Reference], table: Pr
     return sorted(candidates, key=lambda candidate: (-candidate.likelihood, candidate.key))[:_MAX_COMPARED]
 
 
-def find_substitutions(formula: Formula, candidates: Iterable[Candidate]) -> list[list[Substitution]]:
+def find_substitutions(
+    formula: Formula, candidates: Iterable[Candidate], space_groups: Container[int] | None = None
+) -> list[list[Substitution]]:
     """Known structures that can take a formula, in families of one prototype, the likeliest family and member first.
 
     Args:
         formula: contents of the primitive cell.
         candidates: from :func:`rank_references`; those with another number of atoms in the primitive cell are passed
             over.
+        space_groups: those that are wanted; None stands for all.
     """
     families: defaultdict[str, list[Substitution]] = defaultdict(list)
     for candidate in candidates:
@@ -104,12 +111,17 @@ def find_substitutions(formula: Formula, candidates: Iterable[Candidate]) -> lis
             symmetry = find_symmetry(candidate.atoms)
         except ValueError:
             continue
-        if len(symmetry.primitive) == formula.n_atoms:
+        wanted = space_groups is None or symmetry.space_group in space_groups
+        if wanted and len(symmetry.primitive) == formula.n_atoms:
             primitive = symmetry.primitive.copy()
             before = tuple(primitive.numbers.tolist())
             primitive.numbers = [candidate.exchange[number] for number in before]
             label = label_prototype(symmetry.space_group, find_roles(symmetry.orbits)[0])
-            families[label].append(Substitution(candidate.key, primitive, before, candidate.likelihood))
+            families[label].append(
+                Substitution(
+                    candidate.key, primitive, before, candidate.likelihood, symmetry.space_group, symmetry.cell
+                )
+            )
     return sorted(families.values(), key=lambda family: -sum(member.likelihood for member in family))
 
 

@@ -13,13 +13,16 @@ from typing import Any, Final, Self
 
 from rm_engine.errors import InputError
 from rm_engine.spec.card import ModelCard
-from rm_engine.spec.cell import Cell, check_cell, determinant
+from rm_engine.spec.cell import Cell, determinant
+from rm_engine.spec.checks import check_cell_given, check_range, check_starts, check_swaps, check_system, check_volume
 from rm_engine.spec.formula import Formula, check_size
-from rm_engine.spec.limits import MAX_SAMPLES, MAX_SEED, MAX_STEPS
+from rm_engine.spec.limits import MAX_SAMPLES, MAX_SEED, MAX_STEPS, MAX_SWAPS
 from rm_engine.spec.parts import Part, share_samples, usual_units
+from rm_engine.spec.space_groups import parse_space_groups
 from rm_engine.spec.starts import RANDOM_ONLY, USUAL_MIX, StartMix
 from rm_engine.spec.stoichiometry import rank_formulas
 from rm_engine.spec.system import ChemicalSystem, parse_composition
+from rm_engine.units import ATOMIC_MASSES, GRAMS_PER_CM3
 
 _DENSEST_PACKING: Final = math.pi / math.sqrt(18)
 CRYSTAL: Final = (True, True, True)
@@ -45,9 +48,17 @@ class GenerationSpec:
         cell: starting cell, rows are vectors, Å. Required for mixed periodicity; the box atoms are placed in for
             molecules.
         fixed_cell: keep ``cell`` as it is during relaxation. Cells of mixed periodicity are always kept.
-        volume_per_atom: (lowest, highest) volume per atom of the random starts, Å³; None takes the model's regression.
+        fixed_volume: keep the volume that a crystal starts with; the shape of its cell relaxes.
+        volume_per_atom: (lowest, highest) volume per atom of the starts, Å³; None takes the model's regression.
+        density: of the starts, g/cm³; another way to set the volume.
         min_distance: least distance between two atoms of a start, Å; None takes a default per pair of elements.
         starts: shares of the kinds of start; None takes the usual mix. Only crystals of free cell have a choice.
+        space_groups: those that starts are drawn in, see :func:`rm_engine.spec.space_groups.parse_space_groups`; the
+            relaxation then keeps the symmetry, or finds a higher one. None for any start, and no symmetry kept. Only
+            for crystals of free cell.
+        swaps: how many times two atoms of different elements of a relaxed structure change places, after which it
+            relaxes again and is kept by Metropolis' rule; the lowest is the sample's structure. Not for molecules,
+            whose bonds say which atom is where, and not with ``space_groups``, which an exchange would break.
         model: name of the model; left empty, it becomes the default for the boundary, see :func:`default_model`.
         seed: seed of the job; sample k is drawn from (seed, k).
         fmax: converged when no force (and no cell gradient) is larger, pseudo units; of a molecule, than a tenth of
@@ -66,9 +77,13 @@ class GenerationSpec:
     periodic: tuple[bool, bool, bool] = CRYSTAL
     cell: Cell | None = None
     fixed_cell: bool = False
+    fixed_volume: bool = False
     volume_per_atom: tuple[float, float] | None = None
+    density: float | None = None
     min_distance: float | None = None
     starts: StartMix | None = None
+    space_groups: tuple[int | str, ...] | None = None
+    swaps: int = 0
     model: str = ""
     seed: int = 0
     fmax: float = 0.01
@@ -79,23 +94,30 @@ class GenerationSpec:
         if not self.model:
             object.__setattr__(self, "model", default_model(self.periodic))
         if isinstance(self._target, ChemicalSystem):
-            self._check_system()
+            check_system(self)
         else:
             self._check_formula_units(self._target)
-        _check_range("n", self.n, 1, MAX_SAMPLES, f"Ask for 1 to {MAX_SAMPLES:,} structures.")
-        _check_range("seed", self.seed, 0, MAX_SEED, f"Give a whole number from 0 to {MAX_SEED}.")
-        _check_range("fmax", self.fmax, 1e-5, 1.0, "Give a force from 0.00001 to 1.")
-        _check_range("max_steps", self.max_steps, 1, MAX_STEPS, f"Give 1 to {MAX_STEPS:,} steps.")
+        check_range("n", self.n, 1, MAX_SAMPLES, f"Ask for 1 to {MAX_SAMPLES:,} structures.")
+        check_range("seed", self.seed, 0, MAX_SEED, f"Give a whole number from 0 to {MAX_SEED}.")
+        check_range("fmax", self.fmax, 1e-5, 1.0, "Give a force from 0.00001 to 1.")
+        check_range("swaps", self.swaps, 0, MAX_SWAPS, f"Give 0 to {MAX_SWAPS} exchanges.")
+        check_range("max_steps", self.max_steps, 1, MAX_STEPS, f"Give 1 to {MAX_STEPS:,} steps.")
         if self.min_distance is not None:
-            _check_range("min_distance", self.min_distance, 0.1, 10.0, "Give a distance from 0.1 to 10 Å.")
-        self._check_volume()
-        self._check_cell()
-        self._check_starts()
+            check_range("min_distance", self.min_distance, 0.1, 10.0, "Give a distance from 0.1 to 10 Å.")
+        check_volume(self)
+        check_cell_given(self)
+        check_starts(self)
+        check_swaps(self)
 
     @cached_property
     def _target(self) -> Formula | ChemicalSystem:
         """The parsed composition."""
         return parse_composition(self.composition)
+
+    @cached_property
+    def allowed_space_groups(self) -> frozenset[int] | None:
+        """Numbers of the space groups that starts are drawn in; None where symmetry does not matter."""
+        return None if self.space_groups is None else parse_space_groups(self.space_groups)
 
     @cached_property
     def parts(self) -> tuple[Part, ...]:
@@ -143,6 +165,16 @@ class GenerationSpec:
         """The shares of the kinds of start: those asked for, or the usual ones."""
         return self.starts or (USUAL_MIX if self.chooses_cell else RANDOM_ONLY)
 
+    def volume_of(self, formula: Formula) -> tuple[float, float] | None:
+        """(lowest, highest) volume of the cell of a start, Å³; None where none was asked for."""
+        if self.volume_per_atom is not None:
+            low, high = self.volume_per_atom
+            return formula.n_atoms * low, formula.n_atoms * high
+        if self.density is not None:
+            mass = sum(ATOMIC_MASSES[number] for number in formula.atomic_numbers())
+            return (mass * GRAMS_PER_CM3 / self.density,) * 2
+        return None
+
     def part_of(self, sample: int) -> Part:
         """The part that a sample is of."""
         return self.parts[bisect_right(self.parts, sample, key=lambda part: part.start) - 1]
@@ -162,7 +194,12 @@ class GenerationSpec:
     @property
     def atom_steps(self) -> int:
         """The most work that the run can be: atoms times relaxation steps, over all samples."""
-        return sum(part.n_atoms for part in self.parts) * self.max_steps
+        return sum(part.n_atoms for part in self.parts) * self.max_steps * self.n_relaxations
+
+    @property
+    def n_relaxations(self) -> int:
+        """Times that a structure is relaxed."""
+        return 1 + self.swaps
 
     def _choose_units(self, formula: Formula) -> tuple[int, ...]:
         """The numbers of formula units that samples of a formula take in turn."""
@@ -216,86 +253,17 @@ class GenerationSpec:
         """Å³ that the atoms of every formula can have at most."""
         if self.cell is not None:
             return abs(determinant(self.cell)) / min(part.sizes[0] for part in self.parts)
-        if self.volume_per_atom is not None:
-            return self.volume_per_atom[1]
-        return min(card.volume_of(part.formula) / part.formula.n_atoms for part in self.parts)
+        formulas = [part.formula for part in self.parts]
+        return min((self.volume_of(each) or (0, card.volume_of(each)))[1] / each.n_atoms for each in formulas)
 
     def _check_formula_units(self, formula: Formula) -> None:
         for units in self.formula_units or ():
-            _check_range("formula_units", units, 1, MAX_SAMPLES, "Give a whole number of formula units.")
+            check_range("formula_units", units, 1, MAX_SAMPLES, "Give a whole number of formula units.")
             check_size(formula * units, units, "formula_units")
         if self.formula_units == ():
             raise InputError(
                 "out_of_range", "formula_units", (), "no number of formula units", "Give at least one, or none."
             )
-
-    def _check_system(self) -> None:
-        """A chemical system leaves it to the search how much of which formula goes into which cell."""
-        if not self.is_crystal:
-            raise InputError(
-                "conflicting_fields",
-                "composition",
-                self.composition,
-                "a chemical system is searched for crystals",
-                "Give a formula, or ask for crystals.",
-            )
-        for field, value in (("cell", self.cell), ("formula_units", self.formula_units)):
-            if value is not None:
-                raise InputError(
-                    "conflicting_fields",
-                    field,
-                    value,
-                    "the formulas of a chemical system differ in size, and each has cells of its own",
-                    "Leave it out, or give a formula.",
-                )
-
-    def _check_volume(self) -> None:
-        if self.volume_per_atom is None:
-            return
-        low, high = self.volume_per_atom
-        for bound in (low, high):
-            _check_range("volume_per_atom", bound, 1.0, 1000.0, "Give volumes from 1 to 1000 Å³ per atom.")
-        if low > high:
-            raise InputError(
-                "impossible_volume", "volume_per_atom", (low, high), "the range is empty", "Give [lowest, highest]."
-            )
-        if self.cell is not None:
-            raise InputError(
-                "conflicting_fields",
-                "volume_per_atom",
-                (low, high),
-                "the cell already sets the volume",
-                "Give only one.",
-            )
-
-    def _check_starts(self) -> None:
-        informed = self.starts is not None and (self.starts.references > 0 or self.starts.wyckoff > 0)
-        if informed and not self.chooses_cell:
-            raise InputError(
-                "conflicting_fields",
-                "starts",
-                asdict(self.starts) if self.starts else None,
-                "known structures and Wyckoff positions bring a cell of their own, and only crystals have one",
-                "Leave out the cell, or ask for random starts.",
-            )
-
-    def _check_cell(self) -> None:
-        if self.cell is None:
-            self._require_no_cell_needed()
-            return
-        check_cell(self.cell)
-
-    def _require_no_cell_needed(self) -> None:
-        if not (self.is_crystal or self.is_molecule):
-            raise InputError(
-                "cell_required",
-                "cell",
-                None,
-                "a partly periodic boundary needs a cell",
-                "Give the cell, rows are vectors in Å.",
-            )
-        if self.fixed_cell:
-            raise InputError("cell_required", "cell", None, "there is no cell to keep fixed", "Give the cell as well.")
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON; :meth:`from_json` is the inverse."""
@@ -335,8 +303,3 @@ def default_n(composition: str) -> int:
 
 def _as_tuples(value: Any) -> Any:  # noqa: ANN401  # any JSON value
     return tuple(_as_tuples(item) for item in value) if isinstance(value, list | tuple) else value
-
-
-def _check_range(field: str, value: float, low: float, high: float, hint: str) -> None:
-    if not low <= value <= high:  # also refuses NaN
-        raise InputError("out_of_range", field, value, f"the value must lie between {low:g} and {high:g}", hint)

@@ -18,10 +18,14 @@ from rm_engine.spec.training import NOISE_LADDER
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Structures to learn from and, apart from them, to validate on; without the latter a fraction is kept out."""
+    """Structures to learn from and, apart from them, to validate on; without the latter a fraction is kept out.
+
+    ``source`` says what they are, where they are others than the recipe's.
+    """
 
     training: Sequence[Atoms]
     validation: Sequence[Atoms] = ()
+    source: str = ""
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,8 @@ def _load_mp20(path: Path | None) -> TrainingData:
         reason = "no mp20_train.*, no train.csv and no CIF in it"
         raise InputError("data_required", "data", path, reason, "Give --data FOLDER.")
     validation = _find_part(path, "val") if path else None
-    return TrainingData(structures, load_files(validation)[:_N_VALIDATION] if validation else ())
+    held_out = load_files(validation)[:_N_VALIDATION] if validation else ()
+    return TrainingData(structures, held_out, _name_own(training, path))
 
 
 def find_mp20(path: Path | None) -> Path:
@@ -78,7 +83,13 @@ def _load_qm7b(path: Path | None) -> TrainingData:
         reason = "this recipe needs data"
         raise InputError("data_required", "data", "none", reason, "Give --data FOLDER with qm7b.extxyz.gz.")
     names = ("qm7b.extxyz.gz", "qm7b.extxyz")
-    return TrainingData(load_files(next((path / name for name in names if (path / name).is_file()), path)))
+    training = next((path / name for name in names if (path / name).is_file()), path)
+    return TrainingData(load_files(training), source=_name_own(training, path))
+
+
+def _name_own(training: Path, given: Path | None) -> str:
+    """The name of data that are the user's own; empty for those of the recipe, found in the folder given."""
+    return training.resolve().name if training == given else ""
 
 
 def _find_part(folder: Path, part: str) -> Path | None:

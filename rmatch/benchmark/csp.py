@@ -11,8 +11,9 @@ import typer
 from rmatch.benchmark.configurations import parse_configurations
 from rmatch.benchmark.csp_report import describe_searches, make_tables
 from rmatch.benchmark.options import Data, MaxAtoms, Output, Workers, find_file, run_with_progress
-from rmatch.benchmark.report import make_console, show_tables, write_results
+from rmatch.benchmark.report import make_wide_console, show_results, write_results
 from rmatch.errors import CommandError
+from rmatch.output import Json
 
 if TYPE_CHECKING:
     from rm_engine.evaluation.prediction import PredictionCampaign
@@ -45,13 +46,14 @@ def csp15(
     output: Output = None,
     n_workers: Workers = 1,
     max_steps: Steps = 2000,
+    as_json: Json = False,
 ) -> None:
     """The 15 compounds of the comparison of DiffCSP and USPEX, 30 samples each, with three seeds."""
     from rm_engine.evaluation.targets import read_targets
 
     path = find_file(data, "csp15.extxyz")
     campaign = _plan(config, references, read_targets(path), samples, seed or [0, 1, 2], max_steps)
-    _measure("csp15", campaign, {"data": path.name}, output, n_workers)
+    _measure("csp15", campaign, {"data": path.name}, output, n_workers, as_json=as_json)
 
 
 def csp_val(
@@ -66,6 +68,7 @@ def csp_val(
     output: Output = None,
     n_workers: Workers = 1,
     max_steps: Steps = 2000,
+    as_json: Json = False,
 ) -> None:
     """Random structures of the MP-20 validation split, 20 samples each."""
     from rm_engine.evaluation.targets import choose_targets, read_targets
@@ -74,7 +77,7 @@ def csp_val(
     targets = choose_targets(read_targets(path, max_atoms=max_atoms), n, choice_seed)
     campaign = _plan(config, references, targets, samples, seed or [0], max_steps)
     settings = {"data": path.name, "choice_seed": choice_seed, "max_atoms": max_atoms}
-    _measure("csp-val", campaign, settings, output, n_workers)
+    _measure("csp-val", campaign, settings, output, n_workers, as_json=as_json)
 
 
 def _plan(
@@ -100,12 +103,18 @@ def _plan(
 
 
 def _measure(
-    name: str, campaign: PredictionCampaign, settings: dict[str, Any], output: Path | None, n_workers: int
+    name: str,
+    campaign: PredictionCampaign,
+    settings: dict[str, Any],
+    output: Path | None,
+    n_workers: int,
+    *,
+    as_json: bool,
 ) -> None:
     """Run the searches, show the scores and write everything down."""
     from rm_engine.evaluation.search_records import SearchRecord
 
-    console = make_console()
+    console = make_wide_console(as_json=as_json)
     found: dict[str, list[bool]] = {configuration.label: [] for configuration in campaign.configurations}
 
     def describe(result: dict[str, Any]) -> str:
@@ -118,6 +127,7 @@ def _measure(
     for record in map(SearchRecord.from_json, results):
         groups[record.configuration].append(record)
     tables = make_tables(name, campaign, groups)
-    show_tables(tables, console)
+    summary = {"benchmark": name, **settings, **describe_searches(campaign, groups)}
+    show_results(summary, tables, console, as_json=as_json)
     if output:
-        write_results(output, {"benchmark": name, **settings, **describe_searches(campaign, groups)}, tables)
+        write_results(output, summary, tables)

@@ -13,7 +13,9 @@ import typer
 
 from rmatch.benchmark.configurations import find_model_file
 from rmatch.benchmark.options import Output, Workers, find_file, run_with_progress
-from rmatch.benchmark.report import Table, make_console, percent, show_tables, write_results
+from rmatch.benchmark.report import Table, make_wide_console, percent, show_results, write_results
+from rmatch.completion import complete_model
+from rmatch.output import Json
 
 if TYPE_CHECKING:
     from rm_engine.evaluation.molecules import MoleculeCampaign, MoleculeGroup
@@ -35,7 +37,7 @@ def qm7b(
     data: Annotated[
         Path | None, typer.Option(help=f"Folder with {DATA_FILE}, or a file of molecules, for the training set's row.")
     ] = None,
-    model: Annotated[str | None, typer.Option(help="Name or path of a model.")] = None,
+    model: Annotated[str | None, typer.Option(help="Name or path of a model.", autocompletion=complete_model)] = None,
     composition: Annotated[
         list[str] | None, typer.Option(help="Formula of molecules to make; may be repeated. By default twelve.")
     ] = None,
@@ -47,6 +49,7 @@ def qm7b(
     seed: Annotated[list[int] | None, typer.Option(min=0, help="Seed of the searches; may be repeated.")] = None,
     output: Output = None,
     n_workers: Workers = 1,
+    as_json: Json = False,
 ) -> None:
     """Compositions of QM7b and larger ones: how many molecules pass PoseBusters' checks."""
     from rm_engine.evaluation.molecules import MoleculeGroup
@@ -56,7 +59,7 @@ def qm7b(
     campaign = plan(
         data, model, composition, [item.value for item in protocol or (Protocol.SEARCH,)], samples, known, seed
     )
-    console = make_console()
+    console = make_wide_console(as_json=as_json)
     passed: Counter[str] = Counter()
 
     def describe(result: dict[str, Any]) -> str:
@@ -66,17 +69,17 @@ def qm7b(
     results = run_with_progress("qm7b", campaign, describe, output=output, n_workers=n_workers, console=console)
     rows = collect_rows([MoleculeGroup.from_json(result) for result in results])
     tables = make_tables(rows)
-    show_tables(tables, console)
+    summary = {
+        "benchmark": "qm7b",
+        "model": campaign.model.stem,
+        "model_fingerprint": read_fingerprint(campaign.model),
+        "n_samples": samples,
+        "seeds": list(campaign.seeds),
+        "programs": describe_programs(),
+        "rows": describe_rows(rows),
+    }
+    show_results(summary, tables, console, as_json=as_json)
     if output:
-        summary = {
-            "benchmark": "qm7b",
-            "model": campaign.model.stem,
-            "model_fingerprint": read_fingerprint(campaign.model),
-            "n_samples": samples,
-            "seeds": list(campaign.seeds),
-            "programs": describe_programs(),
-            "rows": describe_rows(rows),
-        }
         write_results(output, summary, tables)
 
 

@@ -13,6 +13,8 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table as RichTable
 
+from rmatch.output import make_console, print_json
+
 if TYPE_CHECKING:
     from rm_engine.evaluation.intervals import Estimate
 
@@ -42,14 +44,17 @@ class Table:
         return f"**{self.title}**\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
-def make_console() -> Console:
-    """A console wide enough for the tables where the width is not that of a terminal."""
-    console = Console()
-    return console if console.is_terminal else Console(width=_WIDTH)
+def make_wide_console(*, as_json: bool) -> Console:
+    """Where people read, wide enough for the tables where the width is not that of a terminal."""
+    console = make_console(as_json=as_json)
+    return console if console.is_terminal else Console(stderr=as_json, width=_WIDTH)
 
 
-def show_tables(tables: Sequence[Table], console: Console) -> None:
-    """Print tables."""
+def show_results(results: dict[str, Any], tables: Sequence[Table], console: Console, *, as_json: bool) -> None:
+    """Print tables for people, or all results for programs."""
+    if as_json:
+        print_json(without_nan(results))
+        return
     for table in tables:
         console.print(table.to_rich())
 
@@ -57,7 +62,7 @@ def show_tables(tables: Sequence[Table], console: Console) -> None:
 def write_results(folder: Path, results: dict[str, Any], tables: Sequence[Table]) -> None:
     """Write ``results.json`` and ``results.md``."""
     folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(_without_nan(results), indent=1, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(without_nan(results), indent=1, ensure_ascii=False, allow_nan=False)
     (folder / "results.json").write_text(text + "\n", encoding="utf-8")
     (folder / "results.md").write_text("\n".join(table.to_markdown() for table in tables), encoding="utf-8")
 
@@ -74,10 +79,10 @@ def number(estimate: Estimate, digits: int) -> str:
     return f"{value} ({low}-{high})" if estimate.n else ""
 
 
-def _without_nan(value: Any) -> Any:  # noqa: ANN401  # any JSON value
+def without_nan(value: Any) -> Any:  # noqa: ANN401  # any JSON value
     """The same with null for what could not be measured; JSON knows no NaN."""
     if isinstance(value, dict):
-        return {key: _without_nan(item) for key, item in value.items()}
+        return {key: without_nan(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_without_nan(item) for item in value]
+        return [without_nan(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -10,7 +10,9 @@ import typer
 
 from rmatch.benchmark.configurations import find_model_file
 from rmatch.benchmark.options import Data, MaxAtoms, Output, Workers, find_file, run_with_progress
-from rmatch.benchmark.report import Table, make_console, number, percent, show_tables, write_results
+from rmatch.benchmark.report import Table, make_wide_console, number, percent, show_results, write_results
+from rmatch.completion import complete_model
+from rmatch.output import Json
 
 if TYPE_CHECKING:
     from rm_engine.evaluation.stay import StayRecord
@@ -20,13 +22,17 @@ _COLUMNS = ("", "structures", "stay %", "at default tolerances %", "converged %"
 
 def stay(
     data: Data,
-    model: Annotated[list[str] | None, typer.Option(help="Name or path of a model; several are compared.")] = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(help="Name or path of a model; several are compared.", autocompletion=complete_model),
+    ] = None,
     n: Annotated[int, typer.Option("--targets", min=1, help="Number of known structures.")] = 300,
     choice_seed: Annotated[int, typer.Option(min=0, help="Seed of the choice of structures.")] = 0,
     max_atoms: MaxAtoms = None,
     output: Output = None,
     n_workers: Workers = 1,
     max_steps: Annotated[int, typer.Option(min=1, help="Most relaxation steps for a structure.")] = 2000,
+    as_json: Json = False,
 ) -> None:
     """Random structures of the MP-20 validation split, relaxed from where they are: the ceiling of any search."""
     from rm_engine.evaluation.provenance import describe_programs
@@ -40,7 +46,7 @@ def stay(
     fingerprints = {name: read_fingerprint(file) for name, file in models.items()}
     targets = choose_targets(read_targets(path, max_atoms=max_atoms), n, choice_seed)
     campaign = StayCampaign(targets=tuple(targets), models=tuple(models.values()), max_steps=max_steps)
-    console = make_console()
+    console = make_wide_console(as_json=as_json)
     names = {fingerprint: name for name, fingerprint in fingerprints.items()}
     outcomes: defaultdict[str, list[bool]] = defaultdict(list)
 
@@ -55,25 +61,25 @@ def stay(
     rows = [[name, *_row(groups[name])] for name in models]
     title = f"stay: known structures relaxed on the model that still match, choice {choice_seed}, 95 % intervals"
     tables = [Table(title, _COLUMNS, rows)]
-    show_tables(tables, console)
+    summary = {
+        "benchmark": "stay",
+        "data": path.name,
+        "choice_seed": choice_seed,
+        "max_atoms": max_atoms,
+        "max_steps": max_steps,
+        "programs": describe_programs(),
+        "models": [
+            {
+                "model": name,
+                "model_fingerprint": fingerprints[name],
+                "scores": asdict(score_stay(groups[name])),
+                "targets": [asdict(record) for record in groups[name]],
+            }
+            for name in models
+        ],
+    }
+    show_results(summary, tables, console, as_json=as_json)
     if output:
-        summary = {
-            "benchmark": "stay",
-            "data": path.name,
-            "choice_seed": choice_seed,
-            "max_atoms": max_atoms,
-            "max_steps": max_steps,
-            "programs": describe_programs(),
-            "models": [
-                {
-                    "model": name,
-                    "model_fingerprint": fingerprints[name],
-                    "scores": asdict(score_stay(groups[name])),
-                    "targets": [asdict(record) for record in groups[name]],
-                }
-                for name in models
-            ],
-        }
         write_results(output, summary, tables)
 
 

@@ -11,10 +11,12 @@ from typing import Annotated, Final, NamedTuple
 
 import typer
 
-from rmatch.benchmark.report import make_console, show_tables
+from rmatch.benchmark.report import make_wide_console, show_results
+from rmatch.completion import complete_model
 from rmatch.errors import CommandError
 from rmatch.figure import atomization, carbon, elements, lithium_sulfur, molecules
 from rmatch.figure.request import Drawing, Request, write_drawing
+from rmatch.output import Json
 from rmatch.progress import count_progress
 from service.settings import Settings
 
@@ -40,10 +42,14 @@ _LIST: Final = "; ".join(f"{number}: {item.title}" for number, item in _FIGURES.
 def figure(
     number: Annotated[int, typer.Argument(help=f"Which figure. {_LIST}.")],
     data: Annotated[Path | None, typer.Option(help="Folder of the data sets, for the figures that use any.")] = None,
-    model: Annotated[str | None, typer.Option(help="Name or path of a model; by default the figure's own.")] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help="Name or path of a model; by default the figure's own.", autocompletion=complete_model),
+    ] = None,
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the picture and its numbers.")] = Path(),
     n: Annotated[int | None, typer.Option("-n", "--n", min=1, help="Structures to search; by default enough.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
+    as_json: Json = False,
 ) -> None:
     """Draw one of the paper's figures: figureN.png, figureN.svg, and figureN.json with the numbers behind them."""
     if number not in _FIGURES:
@@ -57,10 +63,10 @@ def figure(
     torch.set_num_threads(settings.worker_threads)
     name = model or chosen.default_model()
     loaded = load_model(name, directories=settings.model_directories)
-    console = make_console()
+    console = make_wide_console(as_json=as_json)
     with count_progress(f"figure {number}", console) as report:
         drawing = chosen.draw(Request(loaded, name, data, n, seed, report))
-    show_tables(drawing.tables, console)
+    show_results(drawing.numbers, drawing.tables, console, as_json=as_json)
     for line in drawing.remarks:
         console.print(line, highlight=False)
     for path in write_drawing(drawing, output, number, loaded, seed):

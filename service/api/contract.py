@@ -5,14 +5,15 @@ A route whose problems do not follow from that names them: ``responses=may_answe
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from service.api.catalog import PROBLEMS
 from service.api.examples import EXAMPLES
-from service.api.problems import MEDIA_TYPE, FieldError, Problem
+from service.api.problems import MEDIA_TYPE, Problem
 
 Json = dict[str, Any]
 
@@ -51,14 +52,26 @@ def complete(document: Json) -> Json:
             operation["responses"] = dict(sorted(responses.items()))
     components = document["components"]
     components["responses"] = {_name(status): _describe(status) for status in PROBLEMS}
-    schemas = models_json_schema(
-        [(Problem, "serialization"), (FieldError, "serialization")], ref_template="#/components/schemas/{model}"
-    )[1]["$defs"]
-    own = {name: schema for name, schema in components["schemas"].items() if "ValidationError" not in name}
-    components["schemas"] = dict(sorted((own | schemas).items()))
-    for name, example in EXAMPLES.items():
-        components["schemas"][name]["examples"] = [example]
+    schemas = components["schemas"]
+    for name in [name for name in schemas if "ValidationError" in name]:
+        del schemas[name]
+    add_schemas(schemas, Problem)
+    add_examples(schemas, EXAMPLES)
     return document
+
+
+def add_schemas(schemas: Json, model: type[BaseModel]) -> None:
+    """Add a model that answers with, and what it is made of, to the schemas of a document, in alphabetical order."""
+    found = models_json_schema([(model, "serialization")], ref_template="#/components/schemas/{model}")[1]["$defs"]
+    in_order = dict(sorted((schemas | found).items()))
+    schemas.clear()
+    schemas.update(in_order)
+
+
+def add_examples(schemas: Json, examples: Mapping[str, Any]) -> None:
+    """Add an example to each schema that is named."""
+    for name, example in examples.items():
+        schemas[name]["examples"] = [example]
 
 
 def _find_problems(path: str, operation: Json) -> Iterator[int]:

@@ -12,7 +12,9 @@ from fastapi import APIRouter, Depends, Header, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from service.api.access import Reader
+from service.api.examples import EXAMPLE_EVENTS
 from service.api.feeds import POLL_SECONDS, JobFeed
+from service.api.requests import JobId
 from service.api.schemas import JobItem, StructureItem
 from service.api.services import Use
 from service.domain import BusyError, NotFoundError, StoreUnavailableError
@@ -25,7 +27,7 @@ router = APIRouter(tags=["jobs"])
 _PAGE: Final = 64
 _RETRY_MILLISECONDS: Final = 1000
 _LASTING: Final = {
-    "id", "sample", "formula", "n_atoms", "volume_per_atom", "model", "pseudo_energy_per_atom",
+    "id", "sample", "formula", "reduced_formula", "n_atoms", "volume_per_atom", "model", "pseudo_energy_per_atom",
     "formation_energy_per_atom", "energy_kind", "converged", "space_group", "molecule", "start", "start_origin",
     "matches", "links",
 }  # fmt: skip
@@ -36,7 +38,7 @@ LastEventId = Annotated[
 ]
 
 
-async def _join_feed(job_id: str, request: Request, services: Use, principal: Reader) -> AsyncIterator[JobFeed]:
+async def _join_feed(job_id: JobId, request: Request, services: Use, principal: Reader) -> AsyncIterator[JobFeed]:
     """A feed of the job until the answer is over; errors come before it begins."""
     if not is_job_id(job_id):
         raise NotFoundError("job", job_id)
@@ -48,7 +50,11 @@ async def _join_feed(job_id: str, request: Request, services: Use, principal: Re
         yield feed
 
 
-@router.get("/jobs/{job_id}/events", response_class=EventSourceResponse)
+@router.get(
+    "/jobs/{job_id}/events",
+    response_class=EventSourceResponse,
+    responses={200: {"content": {"text/event-stream": {"example": EXAMPLE_EVENTS}}}},
+)
 async def follow_job(
     feed: Annotated[JobFeed, Depends(_join_feed)], request: Request, services: Use, last_event_id: LastEventId = 0
 ) -> AsyncIterator[ServerSentEvent]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, Final
 
 _JOB_ID: Final = "01m82bdrpfe9r60xv08f1264tt"
@@ -99,13 +100,148 @@ _REFERENCE: Final[dict[str, Any]] = {
     "created_at": "2026-11-23T08:00:00Z",
 }
 
+_MODEL_DETAIL: Final[dict[str, Any]] = {
+    **_MODEL,
+    "formation": {"cutoff": 6.0, "l_max": 3, "nu_max": 3},
+    "reference_energies": {"Li": 0.0, "S": 0.0},
+    "recipe": {"epochs": 40, "seed": 0},
+    "training": {"source": "MP-20, the training split", "n_structures": 27136},
+}
+
+_WORKER: Final[dict[str, Any]] = {
+    "name": "node-7:4211",
+    "host": "node-7",
+    "version": "0.2.0",
+    "device": "cpu",
+    "started_at": "2026-11-23T07:00:00Z",
+    "seen_at": "2026-11-23T08:00:03Z",
+    "is_fresh": True,
+    "chunk": f"{_JOB_ID}-0000",
+    "counters": {"attempts_done": 41, "structures": 1300},
+}
+
+_READINESS: Final[dict[str, Any]] = {
+    "status": "degraded",
+    "database": "ready",
+    "broker": "ready",
+    "fresh_workers": 0,
+    "draining": False,
+}
+
+
+def _page(item: dict[str, Any], following: str | None = None) -> dict[str, Any]:
+    return {"items": [item], "next": following}
+
+
 EXAMPLES: Final[dict[str, Any]] = {
     "JobItem": _JOB,
+    "JobPage": _page(_JOB, "/jobs?cursor=WyIwMW04MmJkcnBmZTlyNjB4djA4ZjEyNjR0dCJd"),
     "StructureItem": _STRUCTURE,
+    "StructurePage": _page(_STRUCTURE),
     "StructureDetail": {**_STRUCTURE, "atoms": _ATOMS},
     "StructurePoints": _POINTS,
     "Atoms": _ATOMS,
     "ModelItem": _MODEL,
-    "ReferencePage": {"items": [_REFERENCE], "next": None},
+    "ModelList": _page(_MODEL),
+    "ModelDetail": _MODEL_DETAIL,
+    "ReferencePage": _page(_REFERENCE),
+    "WorkerList": _page(_WORKER),
+    "Liveness": {"status": "alive"},
+    "Readiness": _READINESS,
 }
 """By the name of the schema. Set into the document as it is, for FastAPI would take out what is null."""
+
+_EXTXYZ: Final = """3
+Lattice="0.0 2.854 2.854 2.854 0.0 2.854 2.854 2.854 0.0" Properties=species:S:1:pos:R:3 pbc="T T T"
+Li       1.427       1.427       1.427
+Li       4.281       4.281       4.281
+S        0.000       0.000       0.000
+"""
+
+_POSCAR: Final = """Li2S
+1.0
+0.0 2.854 2.854
+2.854 0.0 2.854
+2.854 2.854 0.0
+Li S
+2 1
+Cartesian
+1.427 1.427 1.427
+4.281 4.281 4.281
+0.0 0.0 0.0
+"""
+
+_CIF: Final = """data_Li2S
+_cell_length_a 4.036
+_cell_length_b 4.036
+_cell_length_c 4.036
+_cell_angle_alpha 60
+_cell_angle_beta 60
+_cell_angle_gamma 60
+_space_group_name_H-M_alt 'P 1'
+loop_
+_atom_site_type_symbol
+_atom_site_fract_x
+_atom_site_fract_y
+_atom_site_fract_z
+Li 0.25 0.25 0.25
+Li 0.75 0.75 0.75
+S 0.0 0.0 0.0
+"""
+
+_SDF: Final = """water
+
+one molecule
+  3  2  0  0  0  0  0  0  0  0999 V2000
+    0.0000    0.0000    0.1173 O   0  0  0  0  0  0  0  0  0  0  0  0
+    0.0000    0.7572   -0.4692 H   0  0  0  0  0  0  0  0  0  0  0  0
+    0.0000   -0.7572   -0.4692 H   0  0  0  0  0  0  0  0  0  0  0  0
+  1  2  1  0
+  1  3  1  0
+M  END
+$$$$
+"""
+
+_PYMATGEN: Final[dict[str, Any]] = {
+    "@module": "pymatgen.core.structure",
+    "@class": "Structure",
+    "charge": 0,
+    "lattice": {"matrix": _ATOMS["cell"], "pbc": _ATOMS["periodic"]},
+    "properties": {},
+    "sites": [
+        {"species": [{"element": symbol, "occu": 1}], "abc": place, "label": symbol, "properties": {}}
+        for symbol, place in (("Li", [0.25] * 3), ("Li", [0.75] * 3), ("S", [0.0] * 3))
+    ],
+}
+
+_FILES: Final[dict[str, Any]] = {
+    "chemical/x-cif": _CIF,
+    "chemical/x-vasp-poscar": _POSCAR,
+    "chemical/x-mdl-sdfile": _SDF,
+    "chemical/x-xyz": _EXTXYZ,
+    "application/vnd.pymatgen+json": _PYMATGEN,
+    "application/jsonl": json.dumps({**_STRUCTURE, "structure": _PYMATGEN}) + "\n",
+}
+
+
+def describe_file(media_type: str) -> dict[str, Any]:
+    """How the OpenAPI document describes a file: with an example, where it is not of bytes that nobody reads."""
+    if media_type not in _FILES:
+        return {"schema": {"type": "string", "format": "binary"}}
+    example = _FILES[media_type]
+    return {"schema": {"type": "string" if isinstance(example, str) else "object"}, "example": example}
+
+
+EXAMPLE_EVENTS: Final = f"""event: structure
+id: 1
+data: {{"id": "{_JOB_ID}-00000", "formula": "Li2S", "formation_energy_per_atom": -1.42, "converged": true}}
+
+event: job
+id: 1
+data: {{"id": "{_JOB_ID}", "state": "running", "progress": 0.03}}
+
+event: end
+id: 30
+data: succeeded
+
+"""

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Iterable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Final
 
 from fastapi import Response
 
-from rm_engine.files import from_json, write_sdf, write_structure, write_xyz
-from service.api.negotiation import MEDIA_TYPES, FileFormat
+from rm_engine.files import append_to_ase_db, from_json, write_sdf, write_structure, write_xyz
+from service.api.negotiation import MEDIA_TYPES, FileFormat, TextFormat
 from service.domain import MoleculeRecord
 from service.domain.views import StructureView
 
-_FILE_NAMES: Final[dict[FileFormat, str]] = {"poscar": "POSCAR-{}"}
+if TYPE_CHECKING:
+    from ase import Atoms
+
+_FILE_NAMES: Final[dict[FileFormat, str]] = {"poscar": "POSCAR-{}", "pymatgen": "{}.json", "ase-db": "{}.db"}
 _NOTHING: Final = MoleculeRecord(smiles=None, is_connected=False, checks={}, passes_checks=False)
 
 
@@ -23,12 +29,17 @@ def respond_with_file(view: StructureView, format_: FileFormat) -> Response:
     """
     name = _FILE_NAMES.get(format_, f"{{}}.{format_}").format(view.id)
     headers = {"Content-Disposition": f'inline; filename="{name}"', "Vary": "Accept"}
-    return Response(_write(view, format_), headers=headers, media_type=MEDIA_TYPES[format_])
+    content = _write_database(view) if format_ == "ase-db" else write_text(view, format_)
+    return Response(content, headers=headers, media_type=MEDIA_TYPES[format_])
 
 
-def _write(view: StructureView, format_: FileFormat) -> str:
-    atoms = from_json(view.atoms or {})
-    atoms.info = _facts(view)
+def write_text(view: StructureView, format_: TextFormat) -> str:
+    """The structure, which has its atoms, as a text in this format.
+
+    Raises:
+        InputError: the format cannot hold it.
+    """
+    atoms = _to_atoms(view)
     if format_ == "xyz":
         return write_xyz(atoms, " ".join(f"{name}={value}" for name, value in atoms.info.items()))
     if format_ == "sdf":
@@ -38,14 +49,35 @@ def _write(view: StructureView, format_: FileFormat) -> str:
     return write_structure(atoms, format_)
 
 
-def _facts(view: StructureView) -> dict[str, Any]:
-    """What stands beside the atoms: every energy with its kind, and the model that made it."""
+def append_to_database(path: Path, views: Iterable[StructureView]) -> None:
+    """Write structures, which have their atoms, into a database of ASE. Its own ids are numbers: ours have a key."""
+    rows = [_to_atoms(view) for view in views]
+    for atoms in rows:
+        atoms.info["structure_id"] = atoms.info.pop("id")
+    append_to_ase_db(path, rows)
+
+
+def _write_database(view: StructureView) -> bytes:
+    with TemporaryDirectory(prefix="rmatch-") as folder:
+        path = Path(folder, "structure.db")
+        append_to_database(path, [view])
+        return path.read_bytes()
+
+
+def _to_atoms(view: StructureView) -> Atoms:
+    """The structure, and beside the atoms what is known of it: every energy with its kind, and the model behind it."""
+    atoms = from_json(view.atoms or {})
     facts = {
         "id": view.id,
+        "job": view.job_id,
         "model": view.model,
         "model_fingerprint": view.model_fingerprint,
         "energy_kind": view.energy_kind,
         "pseudo_energy_per_atom": view.pseudo_energy_per_atom,
         "formation_energy_per_atom": view.formation_energy_per_atom,
+        "energy_above_hull": view.energy_above_hull,
+        "space_group": view.space_group_symbol,
+        "space_group_number": view.space_group_number,
     }
-    return {name: value for name, value in facts.items() if value is not None}
+    atoms.info = {name: value for name, value in facts.items() if value is not None}
+    return atoms

@@ -17,7 +17,7 @@ router = APIRouter(tags=["operation"])
 class Liveness(BaseModel):
     """The process answers."""
 
-    status: Literal["alive"] = "alive"
+    status: Literal["alive"] = Field(default="alive", description="It has no other.")
 
 
 class Readiness(BaseModel):
@@ -26,8 +26,10 @@ class Readiness(BaseModel):
     status: Literal["ready", "degraded", "unavailable"] = Field(
         description="`degraded`: jobs are accepted, and run once broker and workers are back."
     )
-    database: DatabaseState
-    broker: Literal["ready", "down"]
+    database: DatabaseState = Field(
+        description="`outdated`: its schema is of an older version; `rmatch migrate` helps."
+    )
+    broker: Literal["ready", "down"] = Field(description="Whether the queue takes messages.")
     fresh_workers: int | None = Field(description="Workers seen within three heartbeats; null where unknown.")
     draining: bool = Field(description="The process is about to end, and wants no more requests.")
 

@@ -11,8 +11,8 @@ from rm_engine.spec import find_model, read_card
 from service.api.access import Reader, Writer
 from service.api.contract import may_answer
 from service.api.observation import RequestId
-from service.api.paging import decode_cursor, next_path, page_size
-from service.api.requests import GenerateRequest
+from service.api.paging import Cursor, Limit, decode_cursor, next_path, page_size
+from service.api.requests import GenerateRequest, JobId
 from service.api.schemas import JobItem, JobPage
 from service.api.services import Services, Use
 from service.api.slots import Slot
@@ -100,9 +100,9 @@ def list_jobs(
     request: Request,
     services: Use,
     principal: Reader,
-    state: JobState | None = None,
-    limit: Annotated[int | None, Query(ge=1)] = None,
-    cursor: str | None = None,
+    state: Annotated[JobState | None, Query(description="Only jobs in this state.")] = None,
+    limit: Limit = None,
+    cursor: Cursor = None,
 ) -> JobPage:
     """Jobs, newest first."""
     before = decode_cursor(cursor, str)[0] if cursor else None
@@ -114,13 +114,13 @@ def list_jobs(
 
 
 @router.get("/jobs/{job_id}")
-def get_job(job_id: str, services: Use, principal: Reader) -> JobItem:
+def get_job(job_id: JobId, services: Use, principal: Reader) -> JobItem:
     """A job: its state, counts and progress."""
     return _read(services, job_id, principal)
 
 
 @router.delete("/jobs/{job_id}", responses=may_answer(409))
-def delete_job(job_id: str, services: Use, principal: Writer, _slot: Slot) -> JobItem:
+def delete_job(job_id: JobId, services: Use, principal: Writer, _slot: Slot) -> JobItem:
     """Cancel a job that is not finished. What it has stored so far stays."""
     _check_form(job_id)
     cancel_job(services.store, job_id, principal.group)

@@ -10,6 +10,7 @@ from fastapi import APIRouter
 from rm_engine.errors import ModelNotFoundError
 from rm_engine.spec import find_model, list_models, read_card, read_fingerprint
 from service.api.access import Reader
+from service.api.requests import ModelName
 from service.api.schemas import ModelDetail, ModelItem, ModelList
 from service.api.services import Use
 from service.domain import NotFoundError
@@ -25,7 +26,7 @@ def get_models(services: Use, _principal: Reader) -> ModelList:
 
 
 @router.get("/{name}")
-def get_model(name: str, services: Use, _principal: Reader) -> ModelDetail:
+def get_model(name: ModelName, services: Use, _principal: Reader) -> ModelDetail:
     """A model with its recipe, the record of its training and its scores."""
     try:
         path = find_model(name, services.settings.model_directories)

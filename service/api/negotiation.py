@@ -7,7 +7,8 @@ from typing import Final, Literal
 
 from fastapi import HTTPException
 
-FileFormat = Literal["cif", "poscar", "extxyz", "xyz", "sdf"]
+TextFormat = Literal["cif", "poscar", "extxyz", "xyz", "sdf", "pymatgen"]
+FileFormat = TextFormat | Literal["ase-db"]
 StructureFormat = Literal["json"] | FileFormat
 
 MEDIA_TYPES: Final[dict[StructureFormat, str]] = {
@@ -17,12 +18,14 @@ MEDIA_TYPES: Final[dict[StructureFormat, str]] = {
     "sdf": "chemical/x-mdl-sdfile",
     "extxyz": "chemical/x-xyz",
     "xyz": "chemical/x-xyz",
+    "pymatgen": "application/vnd.pymatgen+json",
+    "ase-db": "application/vnd.sqlite3",
 }
 """Where a client leaves the choice open, the first that it accepts is taken: extended XYZ before plain, for example,
 which every reader of the plain one understands."""
 
-CRYSTAL_FORMATS: Final[tuple[StructureFormat, ...]] = ("json", "cif", "poscar", "extxyz")
-MOLECULE_FORMATS: Final[tuple[StructureFormat, ...]] = ("json", "sdf", "extxyz", "xyz")
+CRYSTAL_FORMATS: Final[tuple[StructureFormat, ...]] = ("json", "cif", "poscar", "extxyz", "pymatgen", "ase-db")
+MOLECULE_FORMATS: Final[tuple[StructureFormat, ...]] = ("json", "sdf", "extxyz", "xyz", "pymatgen", "ase-db")
 
 
 def choose_format(accept: str, offered: Collection[StructureFormat] = CRYSTAL_FORMATS) -> StructureFormat:

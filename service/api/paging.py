@@ -5,12 +5,17 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import Request
+from fastapi import Query, Request
 
 from rm_engine.errors import InputError
 from service.settings import Settings
+
+Limit = Annotated[
+    int | None, Query(ge=1, description="Most items on the page; by default, and at most, what the operator set.")
+]
+Cursor = Annotated[str | None, Query(description="As `next` of the page before has it; the first page without.")]
 
 
 def encode_cursor(key: Sequence[Any]) -> str:

@@ -36,22 +36,22 @@ _log = structlog.get_logger(__name__)
 class FieldError(BaseModel):
     """What is wrong with one field of a request, and the way out."""
 
-    field: str
-    value: str
-    reason: str
-    hint: str
-    code: str
+    field: str = Field(description="Name of the field or parameter.")
+    value: str = Field(description="What it was, cut to 80 characters.")
+    reason: str = Field(description="What is wrong with it.")
+    hint: str = Field(description="The way out.")
+    code: str = Field(description="Stable name of the fault.")
 
 
 class Problem(BaseModel):
     """A problem document."""
 
-    type: str = Field(examples=["urn:rmatch:problem:unknown_element"])
-    title: str
-    status: int
+    type: str = Field(description="The code as a URI.", examples=["urn:rmatch:problem:unknown_element"])
+    title: str = Field(description="What the status is called.")
+    status: int = Field(description="Status of the answer.")
     code: str = Field(description="Stable name of the problem.", examples=["unknown_element"])
-    detail: str
-    errors: list[FieldError] = []
+    detail: str = Field(description="What happened, and the way out, for people to read.")
+    errors: list[FieldError] = Field([], description="The fields that are wrong, where it is about fields.")
 
     @classmethod
     def of(cls, status: int, code: str, detail: str, errors: Sequence[FieldError] = ()) -> Problem:

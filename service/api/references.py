@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request
 
 from rm_engine.spec import parse_formula
 from service.api.access import Reader, Writer
-from service.api.paging import decode_cursor, next_path, page_size
+from service.api.paging import Cursor, Limit, decode_cursor, next_path, page_size
 from service.api.requests import FORMULA_SCHEMA, ReferenceUpload
 from service.api.schemas import ReferencePage
 from service.api.services import Use
@@ -45,8 +45,8 @@ def list_references(
     composition: Annotated[
         str | None, Query(description="Any formula; compared reduced.", json_schema_extra=FORMULA_SCHEMA)
     ] = None,
-    limit: Annotated[int | None, Query(ge=1)] = None,
-    cursor: str | None = None,
+    limit: Limit = None,
+    cursor: Cursor = None,
 ) -> ReferencePage:
     """The known structures."""
     reduced = None if composition is None else parse_formula(composition).reduced

@@ -5,18 +5,24 @@ from __future__ import annotations
 import secrets
 from typing import Annotated, Any, Final, Literal
 
+from fastapi import Path
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, StrictStr
 
 from rm_engine.files import Format
 from rm_engine.spec import GenerationSpec, StartMix, default_n
 from rm_engine.spec.generation import CRYSTAL, DEFAULT_N, DEFAULT_SYSTEM_N, MOLECULE
-from rm_engine.spec.limits import MAX_ATOMS, MAX_FORMULA_LENGTH, MAX_SAMPLES, MAX_SEED, MAX_STEPS
+from rm_engine.spec.limits import MAX_ATOMS, MAX_FORMULA_LENGTH, MAX_SAMPLES, MAX_SEED, MAX_STEPS, MAX_SWAPS
+from rm_engine.spec.space_groups import N_SPACE_GROUPS
 
 PRINTABLE: Final = r"^[^\x00-\x1f\x7f-\x9f]*$"
 """Text without control characters."""
 
 FORMULA_SCHEMA: Final[dict[str, Any]] = {"format": "formula", "maxLength": MAX_FORMULA_LENGTH}
 """What a schema can say of a formula; the rest is for :func:`rm_engine.spec.parse_composition`."""
+
+JobId = Annotated[str, Path(description="Id of the job.", examples=["01m82bdrpfe9r60xv08f1264tt"])]
+StructureId = Annotated[str, Path(description="Id of the structure.", examples=["01m82bdrpfe9r60xv08f1264tt-00003"])]
+ModelName = Annotated[str, Path(description="Name of the model.", examples=["mp20-plus"])]
 
 
 def _take_whole(value: Any) -> Any:  # noqa: ANN401  whatever the client sent
@@ -32,6 +38,12 @@ Vector = Annotated[tuple[Number, ...], Field(min_length=3, max_length=3)]
 Range = Annotated[tuple[Number, ...], Field(min_length=2, max_length=2)]
 Share = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)]
 Units = Annotated[StrictInt, Field(ge=1, le=MAX_ATOMS), _WHOLE]
+# The bounds stand in the schema only: the engine says in one error what pydantic says in one for each of a union.
+SpaceGroup = (
+    Annotated[StrictInt, Field(json_schema_extra={"minimum": 1, "maximum": N_SPACE_GROUPS}), _WHOLE]
+    | Annotated[StrictStr, Field(json_schema_extra={"format": "space-group", "minLength": 1, "maxLength": 20})]
+)
+SpaceGroups = Annotated[list[SpaceGroup], Field(json_schema_extra={"minItems": 1, "maxItems": N_SPACE_GROUPS})]
 UnitsRange = Annotated[tuple[Units, ...], Field(min_length=2, max_length=2)]
 
 
@@ -39,7 +51,9 @@ class PartlyPeriodic(BaseModel):
     """Which cell vectors are periodic; needs a cell."""
 
     model_config = ConfigDict(extra="forbid")
-    periodic: tuple[StrictBool, ...] = Field(min_length=3, max_length=3)
+    periodic: tuple[StrictBool, ...] = Field(
+        min_length=3, max_length=3, description="Whether the structure repeats along each of the cell vectors."
+    )
 
 
 class StartShares(BaseModel):
@@ -47,9 +61,11 @@ class StartShares(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    references: Share = Field(0, description="Elements put into known crystals of the same stoichiometry pattern.")
-    wyckoff: Share = Field(0, description="Atoms on the Wyckoff positions that crystals of the pattern use.")
-    random: Share = Field(0, description="Atoms anywhere in a random cell.")
+    references: Share = Field(
+        0, description="Share of elements put into known crystals of the same stoichiometry pattern."
+    )
+    wyckoff: Share = Field(0, description="Share of atoms on the Wyckoff positions that crystals of the pattern use.")
+    random: Share = Field(0, description="Share of atoms anywhere in a random cell.")
 
 
 class GenerateRequest(BaseModel):
@@ -64,6 +80,7 @@ class GenerateRequest(BaseModel):
                 {"composition": "Li2S", "n": 20, "formula_units": [1, 4], "seed": 1},
                 {"composition": "C2H6O", "n": 50, "boundary": "molecule"},
                 {"composition": "CoSb", "n": 30, "starts": {"wyckoff": 1, "random": 1}},
+                {"composition": "KZnF3", "n": 30, "space_groups": ["cubic", 62, "P6_3/mmc"]},
             ]
         },
     )
@@ -85,18 +102,38 @@ class GenerateRequest(BaseModel):
     )
     boundary: Literal["crystal", "molecule"] | PartlyPeriodic = Field("crystal", description="Boundary conditions.")
     volume_per_atom: Range | None = Field(
-        None, description="[lowest, highest] volume per atom of the random starts, Å³; the model's own by default."
+        None, description="[lowest, highest] volume per atom of the starts, Å³; the model's own by default."
     )
     cell: Annotated[tuple[Vector, ...], Field(min_length=3, max_length=3)] | None = Field(
         None, description="Starting cell, a vector per row, Å."
     )
     fixed_cell: StrictBool = Field(False, description="Keep the cell as it is.")
+    fixed_volume: StrictBool = Field(
+        False, description="Keep the volume that a crystal starts with; the shape of its cell relaxes."
+    )
+    density: Number | None = Field(
+        None, description="Density of the starts, g/cm³; in place of a volume, for crystals whose cell is not given."
+    )
     min_distance: Number | None = Field(None, description="Least distance between two atoms of a start, Å.")
     starts: StartShares | None = Field(
         None,
         description="What the structures are relaxed from, in which shares; the usual mix if left out. Known crystals "
         "are those added before the job. Without `references` the search is blind.",
         examples=[{"references": 2, "wyckoff": 1, "random": 1}],
+    )
+    space_groups: SpaceGroup | SpaceGroups | None = Field(
+        None,
+        description="Space groups that the structures start in, one or a list: numbers, symbols (`Fm-3m`), crystal "
+        "systems (`cubic`) or `auto`, which stands for all, each as often as crystals have it. The relaxation keeps "
+        "the symmetry, or finds a higher one. For crystals whose cell is not given; by default none is kept.",
+        examples=[["cubic", 62], "auto"],
+    )
+    swaps: Annotated[StrictInt, Field(ge=0, le=MAX_SWAPS), _WHOLE] = Field(
+        0,
+        description="How many times two atoms of different elements change places in each relaxed structure, which "
+        "then relaxes again and is kept by Metropolis' rule. Finds which element is where; each costs another "
+        "relaxation. Not for molecules, nor with `space_groups`.",
+        examples=[20],
     )
     model: StrictStr | None = Field(
         None, description="Name of the model, see GET /models. By default one for crystals or one for molecules."
@@ -114,13 +151,16 @@ class GenerateRequest(BaseModel):
         Raises:
             InputError: a value is out of its bounds.
         """
-        given = self.model_dump(exclude={"n", "boundary", "formula_units", "seed", "starts"}, exclude_none=True)
+        given = self.model_dump(
+            exclude={"n", "boundary", "formula_units", "seed", "starts", "space_groups"}, exclude_none=True
+        )
         return GenerationSpec(
             **given,
             n=default_n(self.composition) if self.n is None else self.n,
             formula_units=self._formula_units(),
             periodic=self._periodic(),
             starts=None if self.starts is None else StartMix(**self.starts.model_dump()),
+            space_groups=self._space_groups(),
             seed=secrets.randbelow(MAX_SEED) if self.seed is None else self.seed,
         )
 
@@ -131,6 +171,10 @@ class GenerateRequest(BaseModel):
             return (self.formula_units,)
         low, high = self.formula_units
         return tuple(range(low, high + 1))
+
+    def _space_groups(self) -> tuple[int | str, ...] | None:
+        given = self.space_groups
+        return tuple(given) if isinstance(given, list) else None if given is None else (given,)
 
     def _periodic(self) -> tuple[bool, bool, bool]:
         if isinstance(self.boundary, PartlyPeriodic):
@@ -165,5 +209,5 @@ class ReferenceUpload(BaseModel):
         examples=["antifluorite"],
     )
     source: str = Field("", max_length=1000, pattern=PRINTABLE, description="Where they come from, e.g. a citation.")
-    format: Format
-    content: StrictStr = Field(min_length=1, description="Text of the file.")
+    format: Format = Field(description="What the content is.")
+    content: StrictStr = Field(min_length=1, description="Text of the file; of a database (`ase-db`), Base64 of it.")

@@ -5,14 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from rm_engine.spec import GenerationSpec, ModelCard, StartKind
 from rm_engine.spec.card import EnergyKind
 from service.domain import JobState
 from service.domain.views import JobCounts, JobView, MatchView, ReferenceView, StructureView
+
+Id = Annotated[str, Field(description="Its name in paths, and in other answers.")]
+Links = Annotated[dict[str, str], Field(description="Paths of what belongs to it, by what it is.")]
+Next = Annotated[str | None, Field(description="Path and query of the next page; null on the last.")]
+CreatedAt = Annotated[datetime, Field(description="When it was stored.")]
+
+_OF_VIEWS: Final = ConfigDict(use_attribute_docstrings=True)
+"""For what holds views of the domain, which say of themselves what is in them."""
 
 
 class FormulaShare(BaseModel):
@@ -25,20 +33,22 @@ class FormulaShare(BaseModel):
 class JobItem(BaseModel):
     """A job."""
 
-    id: str
-    state: JobState
+    model_config = _OF_VIEWS
+
+    id: Id
+    state: JobState = Field(description="The last three are final.")
     progress: float = Field(description="From 0 to 1.")
-    counts: JobCounts
+    counts: JobCounts = Field(description="Its samples by what became of them.")
     n_steps: int = Field(description="Relaxation steps so far of what runs now.")
     error: str | None = Field(description="Why the job failed.")
     spec: dict[str, Any] = Field(description="The run, with the seed and every default that was taken.")
     formulas: list[FormulaShare] = Field(
         description="The formulas that are searched: one, or those of the chemical system, the likeliest first."
     )
-    created_at: datetime
-    started_at: datetime | None
-    finished_at: datetime | None
-    links: dict[str, str]
+    created_at: CreatedAt
+    started_at: datetime | None = Field(description="When a worker first took a part of it.")
+    finished_at: datetime | None = Field(description="When it came to its end, whichever that was.")
+    links: Links
 
     @classmethod
     def of(cls, view: JobView) -> JobItem:
@@ -52,8 +62,8 @@ class JobItem(BaseModel):
 class SpaceGroup(BaseModel):
     """A space group."""
 
-    number: int
-    symbol: str
+    number: int = Field(description="As the International Tables count them, from 1 to 230.")
+    symbol: str = Field(description="The short Hermann-Mauguin symbol.")
 
 
 class MoleculeItem(BaseModel):
@@ -72,15 +82,17 @@ class MoleculeItem(BaseModel):
 class StructureItem(BaseModel):
     """A structure as lists show it. Energies are those of the model named, and of no use beside another's."""
 
-    id: str
-    job: str
-    sample: int
-    formula: str
-    reduced_formula: str
-    chemsys: str
-    n_atoms: int
+    model_config = _OF_VIEWS
+
+    id: Id
+    job: str = Field(description="Id of the job that found it.")
+    sample: int = Field(description="Its number in the job, from 0.")
+    formula: str = Field(description="Of all atoms of the cell or molecule.")
+    reduced_formula: str = Field(description="Divided by the greatest common divisor.")
+    chemsys: str = Field(description="Its elements in alphabetical order, with hyphens.")
+    n_atoms: int = Field(description="In the cell or molecule.")
     volume_per_atom: float | None = Field(description="Å³; null for what is no crystal.")
-    model: str
+    model: str = Field(description="Name of the model that relaxed it.")
     model_fingerprint: str | None = Field(
         description="Short hash of the model: another one, where it was trained again under the same name."
     )
@@ -94,7 +106,7 @@ class StructureItem(BaseModel):
     energy_above_hull: float | None = Field(
         description="Per atom, of the kind `energy_kind`; null until analysed, and for no converged crystal."
     )
-    space_group: SpaceGroup | None
+    space_group: SpaceGroup | None = Field(description="Null for what is no crystal, and where none was found.")
     molecule: MoleculeItem | None = Field(description="Null for what is no molecule.")
     start: StartKind = Field(
         description="What it was relaxed from: a known crystal with other elements, Wyckoff positions, a random cell."
@@ -103,12 +115,12 @@ class StructureItem(BaseModel):
         description="Id of the reference, or space group and Wyckoff letters. A structure that matches the very "
         "reference it started from is no discovery."
     )
-    converged: bool
-    n_steps: int
+    converged: bool = Field(description="Whether the largest force fell below `fmax`.")
+    n_steps: int = Field(description="Relaxation steps that were taken.")
     matches: list[MatchView] = Field(description="Known structures it is the same as, best first.")
     duplicate_of: str | None = Field(description="The structure of the same job that it repeats.")
-    created_at: datetime
-    links: dict[str, str]
+    created_at: CreatedAt
+    links: Links
 
     @classmethod
     def of(cls, view: StructureView) -> Self:
@@ -139,25 +151,25 @@ class Atoms(BaseModel):
 class StructureDetail(StructureItem):
     """A structure with its atoms."""
 
-    atoms: Atoms
+    atoms: Atoms = Field(description="As they are after the relaxation.")
 
 
 class ModelItem(BaseModel):
     """A model: what it knows, what it learned from, how well."""
 
-    name: str
+    name: str = Field(description="What `model` says in requests and structures.")
     fingerprint: str | None = Field(description="Short hash of card and weights; null where the weights are missing.")
     boundary: Literal["crystal", "molecule"] = Field(
         description="What it was trained on. A model of molecules makes no crystals; one of crystals extrapolates."
     )
-    elements: list[str]
+    elements: list[str] = Field(description="Symbols of the elements that it has learned.")
     energy_kind: EnergyKind = Field(
         description="What ranks its structures: `pseudo` energies, without unit, or `formation` energies, eV/atom."
     )
     data: str = Field(description="What it was trained on, in words.")
     scores: dict[str, Any] = Field(description="Of the last epoch.")
     potential: dict[str, Any] = Field(description="Hyper-parameters of the potential.")
-    links: dict[str, str]
+    links: Links
 
     @classmethod
     def of(cls, card: ModelCard, fingerprint: str | None) -> Self:
@@ -189,25 +201,27 @@ class ModelDetail(ModelItem):
 class JobPage(BaseModel):
     """Jobs, and the path of the next page."""
 
-    items: list[JobItem]
-    next: str | None
+    items: list[JobItem] = Field(description="Newest first.")
+    next: Next
 
 
 class StructurePage(BaseModel):
     """Structures, and the path of the next page."""
 
-    items: list[StructureItem]
-    next: str | None
+    items: list[StructureItem] = Field(description="In the order asked for.")
+    next: Next
 
 
 class StructurePoints(BaseModel):
     """Structures in columns, all of one length."""
 
-    id: list[str]
+    id: list[str] = Field(description="Ids of the structures.")
     model: list[str] = Field(description="Energies of two models do not compare, so filter by `model`.")
-    reduced_formula: list[str]
+    reduced_formula: list[str] = Field(description="As in the list of structures.")
     energy: list[float] = Field(description="Per atom, of the kind that the model's `energy_kind` names.")
-    energy_above_hull: list[float | None] = Field(description="As in the list of structures.")
+    energy_above_hull: list[float | None] = Field(
+        description="Per atom, of the kind `energy_kind`; null as in the list of structures."
+    )
     volume_per_atom: list[float | None] = Field(description="Å³; null for what is no crystal.")
     known: list[bool] = Field(description="The same as a known structure.")
     duplicate: list[bool] = Field(description="It repeats another one of its job.")
@@ -229,12 +243,14 @@ class StructurePoints(BaseModel):
 class ReferencePage(BaseModel):
     """References, and the path of the next page."""
 
-    items: list[ReferenceView]
-    next: str | None
+    model_config = _OF_VIEWS
+
+    items: list[ReferenceView] = Field(description="By id.")
+    next: Next
 
 
 class ModelList(BaseModel):
     """All models."""
 
-    items: list[ModelItem]
-    next: None = None
+    items: list[ModelItem] = Field(description="By name.")
+    next: None = Field(default=None, description="All are on one page.")

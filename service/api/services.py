@@ -33,6 +33,7 @@ class Services:
         instruments: what is measured.
         feeds: jobs that are watched.
         slots: places for requests that write.
+        exports: places for exports.
     """
 
     settings: Settings
@@ -43,6 +44,7 @@ class Services:
     probes: Probes
     instruments: Instruments
     feeds: JobFeeds
+    exports: Slots
     slots: Slots = field(default_factory=Slots)
 
     @classmethod
@@ -60,6 +62,7 @@ class Services:
             probes=probes,
             instruments=instruments,
             feeds=JobFeeds(store, settings.max_event_streams, instruments.event_streams),
+            exports=Slots(settings.max_exports, wait_seconds=0),
         )
 
 

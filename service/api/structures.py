@@ -13,22 +13,23 @@ from rm_engine.spec.limits import MAX_ELEMENTS
 from rm_engine.units import ATOMIC_NUMBERS
 from service.api.access import Reader
 from service.api.contract import may_answer
+from service.api.examples import describe_file
 from service.api.exports import respond_with_file
 from service.api.negotiation import CRYSTAL_FORMATS, MEDIA_TYPES, MOLECULE_FORMATS, StructureFormat, choose_format
-from service.api.paging import decode_cursor, next_path, page_size, refuse_cursor
-from service.api.requests import FORMULA_SCHEMA, PRINTABLE
+from service.api.paging import Cursor, Limit, decode_cursor, next_path, page_size, refuse_cursor
+from service.api.requests import FORMULA_SCHEMA, PRINTABLE, StructureId
 from service.api.schemas import StructureDetail, StructureItem, StructurePage, StructurePoints
 from service.api.services import Use
 from service.domain import NotFoundError
 from service.domain.ids import JOB_ID_PATTERN, is_structure_id
-from service.domain.views import StructureOrder, StructureQuery
+from service.domain.views import StructureKind, StructureOrder, StructureQuery
 from service.settings import Settings
 
 router = APIRouter(prefix="/structures", tags=["structures"])
 
 _MAX_POINTS: Final = 10_000
 _PASSED_ON: Final = {
-    "job", "model", "model_fingerprint", "start", "smiles", "passes_checks", "converged", "unique", "matched",
+    "job", "model", "model_fingerprint", "start", "smiles", "passes_checks", "converged", "unique", "matched", "kind",
     "energy_above_hull_max",
 }  # fmt: skip
 
@@ -43,11 +44,18 @@ class StructureFilters(BaseModel):
     )
     chemsys: str | None = Field(None, description="Exactly these elements.", examples=["Li-S"])
     elements: str | None = Field(None, description="At least these elements.", examples=["Li,S"])
-    job: str | None = Field(None, pattern=f"^{JOB_ID_PATTERN}$")
-    model: str | None = Field(None, min_length=1, max_length=100, pattern=PRINTABLE)
-    converged: bool | None = None
+    job: str | None = Field(None, description="Id of the job that found it.", pattern=f"^{JOB_ID_PATTERN}$")
+    model: str | None = Field(
+        None, min_length=1, max_length=100, pattern=PRINTABLE, description="Name of the model that relaxed it."
+    )
+    converged: bool | None = Field(None, description="Whether the relaxation converged.")
     unique: bool | None = Field(None, description="First of its kind in its job, or a duplicate.")
     matched: bool | None = Field(None, description="The same as a known structure, or not.")
+    kind: StructureKind | None = Field(
+        None,
+        description="`known` or `new`, and no duplicate as far as is known by now; `distinct`: either of them; "
+        "`duplicate`: it repeats another one of its job.",
+    )
     model_fingerprint: str | None = Field(
         None, pattern="^[0-9a-f]{1,64}$", description="Only what these very weights made, see GET /models."
     )
@@ -62,7 +70,7 @@ class StructureFilters(BaseModel):
     )
     passes_checks: bool | None = Field(None, description="Molecules that pass all their checks, or that do not.")
     energy_above_hull_max: float | None = Field(
-        None, allow_inf_nan=False, description="Per atom, of each model's `energy_kind`."
+        None, allow_inf_nan=False, description="At most so far above the hull, per atom, of each model's `energy_kind`."
     )
     hull: bool | None = Field(None, description="On the hull of its chemical system and model, or above.")
     sort: Literal["energy", "-energy", "energy_above_hull", "-energy_above_hull", "created", "-created"] = Field(
@@ -98,8 +106,8 @@ class StructureFilters(BaseModel):
 class StructureListing(StructureFilters):
     """Filters of the list, its order, its page."""
 
-    limit: int | None = Field(None, ge=1)
-    cursor: str | None = None
+    limit: Limit = None
+    cursor: Cursor = None
 
     def to_page_query(self, settings: Settings, group: str) -> StructureQuery:
         """The query for the page.
@@ -147,7 +155,7 @@ def list_points(services: Use, principal: Reader, filters: Annotated[StructureFi
 
 
 _FILES: Final[dict[str, Any]] = {
-    media_type: {"schema": {"type": "string"}} for format_, media_type in MEDIA_TYPES.items() if format_ != "json"
+    media_type: describe_file(media_type) for format_, media_type in MEDIA_TYPES.items() if format_ != "json"
 }
 
 
@@ -157,14 +165,14 @@ _FILES: Final[dict[str, Any]] = {
     responses={200: {"content": _FILES}, **may_answer(406)},
 )
 def get_structure(
-    structure_id: str,
+    structure_id: StructureId,
     request: Request,
     services: Use,
     principal: Reader,
-    format: Annotated[StructureFormat | None, Query()] = None,  # noqa: A002  the field's name
+    format: Annotated[StructureFormat | None, Query(description="Instead of what `Accept` says.")] = None,  # noqa: A002  the field's name
 ) -> Any:  # noqa: ANN401  the model, or a response of its own
-    """A structure with its atoms, by ``format`` or ``Accept``: JSON or extended XYZ; crystals also as CIF or POSCAR,
-    molecules also as SDF, with bonds where they could be perceived, or plain XYZ.
+    """A structure with its atoms, by ``format`` or ``Accept``: JSON, extended XYZ, JSON of pymatgen or a database of
+    ASE; crystals also as CIF or POSCAR, molecules also as SDF, with bonds where they could be perceived, or plain XYZ.
     """
     if not is_structure_id(structure_id):
         raise NotFoundError("structure", structure_id)

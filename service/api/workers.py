@@ -19,15 +19,17 @@ router = APIRouter(tags=["operation"])
 class WorkerItem(BaseModel):
     """A worker process, as it reported last."""
 
-    name: str = Field(examples=["node-7:4211"])
-    host: str
+    name: str = Field(description="Host and process id.", examples=["node-7:4211"])
+    host: str = Field(description="The machine that it runs on.")
     version: str = Field(description="Of rmatch.")
     device: str = Field(description="What it relaxes on.", examples=["cpu", "cuda"])
-    started_at: datetime
-    seen_at: datetime
+    started_at: datetime = Field(description="When the process began.")
+    seen_at: datetime = Field(description="When it was heard of last.")
     is_fresh: bool = Field(description="Seen within three heartbeats.")
     chunk: str | None = Field(description="What it runs; null while it waits.")
-    counters: dict[str, Any] = Field(description="Since it started: attempts by outcome, structures, seconds, memory.")
+    counters: dict[str, Any] = Field(
+        description="Since it started: attempts by outcome, structures, seconds of work, bytes of memory."
+    )
 
     @classmethod
     def of(cls, report: WorkerReport, heartbeat_seconds: float) -> WorkerItem:
@@ -48,8 +50,8 @@ class WorkerItem(BaseModel):
 class WorkerList(BaseModel):
     """Worker processes, the last heard of first."""
 
-    items: list[WorkerItem]
-    next: None = None
+    items: list[WorkerItem] = Field(description="Those of the last day.")
+    next: None = Field(default=None, description="All are on one page.")
 
 
 @router.get("/workers")

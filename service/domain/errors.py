@@ -94,6 +94,13 @@ class QueueFullError(NoRoomError):
         super().__init__("All users together have", backlog, limit, atom_steps, seconds)
 
 
+class ImportOvertakenError(ServiceError):
+    """Another process imports the same."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__(f"Another process imports {source[:80]!r} as well. This one has stopped, the other goes on.")
+
+
 class SchemaError(ServiceError):
     """The schema of the database is not one that this version can bring to where it is wanted."""
 

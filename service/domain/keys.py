@@ -15,6 +15,12 @@ _MAX_NAME: Final = 100
 _MAX_LIFETIME: Final = timedelta(days=36_500)
 
 
+def check_group(name: str) -> None:
+    """Raise :class:`ServiceError` unless this can be the name of a group."""
+    if not _GROUP.fullmatch(name):
+        raise ServiceError(f"{name[:80]!r} is no group: give up to 64 letters, digits, '.', '_' and '-'.")
+
+
 @dataclass(frozen=True, kw_only=True)
 class KeyRequest:
     """A key to be made.
@@ -40,8 +46,7 @@ class KeyRequest:
         """Check the fields."""
         if not (self.name.isprintable() and 0 < len(self.name) <= _MAX_NAME):
             raise ServiceError(f"{self.name[:80]!r} is no name of a key: give 1 to {_MAX_NAME} printable characters.")
-        if not _GROUP.fullmatch(self.group):
-            raise ServiceError(f"{self.group[:80]!r} is no group: give up to 64 letters, digits, '.', '_' and '-'.")
+        check_group(self.group)
         if not self.scopes:
             raise ServiceError(f"A key needs a scope: {', '.join(Scope)}.")
         if self.lifetime is not None and not timedelta() < self.lifetime <= _MAX_LIFETIME:

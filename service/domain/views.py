@@ -32,25 +32,22 @@ class Page(Generic[Item]):
 
 @dataclass(frozen=True, kw_only=True)
 class JobCounts:
-    """Samples of a job by what became of them. All but ``finished`` count what is stored.
-
-    Attributes:
-        requested: samples asked for.
-        finished: samples that are done with, those of running chunks included.
-        generated: structures stored.
-        converged: structures whose relaxation converged.
-        failed: samples that gave no structure.
-        matched: structures that are the same as a known one.
-        unique: structures that are no duplicates; None until the job has succeeded.
-    """
+    """Samples of a job by what became of them. All but ``finished`` count what is stored."""
 
     requested: int
+    """Samples asked for."""
     finished: int
+    """Samples that are done with, those of running chunks included."""
     generated: int
+    """Structures stored."""
     converged: int
+    """Structures whose relaxation converged."""
     failed: int
+    """Samples that gave no structure."""
     matched: int
+    """Structures that are the same as a known one."""
     unique: int | None
+    """Structures that are no duplicates; null until the job has succeeded."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,12 +85,16 @@ JobPulse = tuple[Any, ...]
 
 @dataclass(frozen=True, kw_only=True)
 class MatchView:
-    """A known structure that a structure is the same as; ``rms`` in units of (volume per atom)^(1/3)."""
+    """A known structure that a structure is the same as."""
 
     reference: str
+    """Id of the known structure."""
     name: str
+    """What people call it."""
     formula: str
+    """Of its whole cell."""
     rms: float
+    """Root mean square distance of the atoms, in units of (volume per atom)^(1/3)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,12 +152,19 @@ class ReferenceView:
     """A known structure, without its atoms."""
 
     id: str
+    """Hash of its atoms, and of the group where not everyone sees it."""
     name: str
+    """What people call it."""
     source: str
+    """Where it comes from: a citation, a file name."""
     formula: str
+    """Of the whole cell."""
     chemsys: str
+    """Its elements in alphabetical order, with hyphens."""
     n_atoms: int
+    """In the cell."""
     created_at: datetime
+    """When it was added."""
 
 
 class StructureOrder(StrEnum):
@@ -165,6 +173,16 @@ class StructureOrder(StrEnum):
     ENERGY = "energy"
     ENERGY_ABOVE_HULL = "energy_above_hull"
     CREATED = "created"
+
+
+class StructureKind(StrEnum):
+    """What a structure is beside known ones and those of its job; what is not analysed yet counts as no duplicate."""
+
+    KNOWN = "known"
+    NEW = "new"
+    DISTINCT = "distinct"
+    """Known or new."""
+    DUPLICATE = "duplicate"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,6 +203,7 @@ class StructureQuery:
         converged: whether the relaxation converged.
         unique: no duplicates (or only duplicates); structures not analysed yet are neither.
         matched: the same as a known structure, or not.
+        kind: known, new, one of the two, or a duplicate.
         energy_above_hull_max: largest energy above the hull, per atom.
         on_hull: on the hull of its chemical system, or above it.
         where: further conditions.
@@ -207,6 +226,7 @@ class StructureQuery:
     converged: bool | None = None
     unique: bool | None = None
     matched: bool | None = None
+    kind: StructureKind | None = None
     energy_above_hull_max: float | None = None
     on_hull: bool | None = None
     where: Filter = ALL_STRUCTURES

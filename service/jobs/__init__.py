@@ -7,6 +7,7 @@ from service.jobs.announcement import (
     mark_announced,
     seconds_until_due,
 )
+from service.jobs.imports import advance_import, begin_import, finish_import, list_imports
 from service.jobs.keys import authenticate, create_key, list_keys, revoke_key, rotate_key
 from service.jobs.lease import claim_chunk, fail_chunk, find_claim, lose_chunk, release_chunk, renew_lease
 from service.jobs.references import (
@@ -23,18 +24,22 @@ from service.jobs.workers import forget_old_workers, list_workers, record_worker
 __all__ = [
     "ChunkLimits",
     "add_references",
+    "advance_import",
     "announce_due_chunks",
     "authenticate",
+    "begin_import",
     "cancel_job",
     "claim_chunk",
     "count_references",
     "create_key",
     "fail_chunk",
     "find_claim",
+    "finish_import",
     "forget_announcements",
     "forget_old_keys",
     "forget_old_workers",
     "list_due_chunks",
+    "list_imports",
     "list_keys",
     "list_workers",
     "load_hull_systems",

@@ -93,12 +93,13 @@ def cancel_job(store: Store, job_id: str, group: str) -> None:
 
 
 def split_samples(spec: GenerationSpec, limits: ChunkLimits) -> list[range]:
-    """Contiguous ranges of samples, in order, each within the limits."""
+    """Contiguous ranges of samples, in order, each within the limits; smaller ones where each is relaxed many times."""
     ranges = []
     start = n_atoms = 0
+    max_samples, max_atoms = limits.max_samples // spec.n_relaxations, limits.max_atoms // spec.n_relaxations
     for sample in range(spec.n):
         size = spec.formula_of(sample).n_atoms
-        if sample > start and (sample - start >= limits.max_samples or n_atoms + size > limits.max_atoms):
+        if sample > start and (sample - start >= max_samples or n_atoms + size > max_atoms):
             ranges.append(range(start, sample))
             start, n_atoms = sample, 0
         n_atoms += size

@@ -8,8 +8,10 @@ from typing import Any, Final
 
 from fastapi import Request, Response
 
+from service.api.contract import add_examples, add_schemas
 from service.api.problems import Problem
 from service.optimade.answers import MEDIA_TYPE, ROOT, SERVED, OptimadeResponse, describe
+from service.optimade.examples import EXAMPLES
 from service.optimade.schemas import OptimadeErrors
 
 _VERSION: Final = re.compile(rf"{ROOT}/(v[0-9][^/]*)")
@@ -42,7 +44,10 @@ def _write(problem: Problem, status: int) -> list[dict[str, Any]]:
 
 
 def dress_document(document: dict[str, Any]) -> dict[str, Any]:
-    """Say so in the OpenAPI document."""
+    """Say so in the OpenAPI document, with examples."""
+    schemas = document["components"]["schemas"]
+    add_schemas(schemas, OptimadeErrors)
+    add_examples(schemas, EXAMPLES)
     components = document["components"]["responses"]
     schema = {"$ref": f"#/components/schemas/{OptimadeErrors.__name__}"}
     for path, operations in document["paths"].items():

@@ -29,7 +29,7 @@ class EntryParameters(BaseModel):
         description="Only these properties, separated by commas; all unless given.",
         examples=["chemical_formula_reduced,_rmatch_energy_above_hull"],
     )
-    response_format: Literal["json"] = "json"
+    response_format: Literal["json"] = Field("json", description="There is no other.")
     include: str = Field(
         "references", pattern="^(references)?$", description="`references`, of which there are none, or empty."
     )

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Request, Response
 from service.api.access import Reader
 from service.api.contract import may_answer
 from service.api.paging import encode_cursor
+from service.api.requests import StructureId
 from service.api.services import Use
 from service.domain import NotFoundError
 from service.domain.ids import is_structure_id
@@ -30,6 +31,8 @@ from service.optimade.schemas import OptimadeList, OptimadeOne
 
 _MAX_COUNTED: Final = 10_000
 """Most rows that are read to count; of more, the number is not told."""
+
+_VERSIONS: Final = "version\n1\n"
 
 _UNITS: Final = {"Å": "angstrom", "Å^3": "angstrom^3", "eV": "electronvolt"}
 
@@ -85,7 +88,7 @@ def optimade_structures(
 
 
 def optimade_structure(
-    structure_id: str,
+    structure_id: StructureId,
     request: Request,
     services: Use,
     principal: Reader,
@@ -168,11 +171,16 @@ router = APIRouter(prefix=ROOT, tags=["optimade"])
 @router.get(
     "/versions",
     response_class=Response,
-    responses={200: {"content": {"text/csv": {"schema": {"type": "string"}}}, "description": "Versions."}},
+    responses={
+        200: {
+            "content": {"text/csv": {"schema": {"type": "string"}, "example": _VERSIONS}},
+            "description": "Versions.",
+        }
+    },
 )
 def optimade_versions(_reader: Reader) -> Response:
     """The major versions that are served."""
-    return Response("version\n1\n", media_type="text/csv; header=present")
+    return Response(_VERSIONS, media_type="text/csv; header=present")
 
 
 routers: Final = (

@@ -25,7 +25,7 @@ class ReferenceRepository:
         """Store references that are not there yet, nor known to all; returns the ids of all."""
         items = list(items)
         now = read_clock(self.connection)
-        public = self._stored({item.public_id for item in items if item.group != PUBLIC_GROUP})
+        public = self.stored({item.public_id for item in items if item.group != PUBLIC_GROUP})
         rows = {item.id: _row(item, now) for item in items if item.public_id not in public}
         insert_or_ignore(self.connection, references, [rows[key] for key in sorted(rows)])
         return [item.public_id if item.public_id in public else item.id for item in items]
@@ -73,7 +73,7 @@ class ReferenceRepository:
         query = select(references.c.name, references.c.source).where(references.c.name.in_(names))
         return {(name, source) for name, source in self.connection.execute(query)}
 
-    def _stored(self, ids: Collection[str]) -> set[str]:
+    def stored(self, ids: Collection[str]) -> set[str]:
         """Which of these ids are there."""
         return set(self.connection.scalars(select(references.c.id).where(references.c.id.in_(ids))))
 

@@ -21,6 +21,7 @@ from service.store.chunks import ChunkRepository
 from service.store.engine import MAX_CONNECTIONS, for_reading, for_writing, make_engine
 from service.store.hulls import HullRepository
 from service.store.idempotency import IdempotencyRepository
+from service.store.imports import ImportRepository
 from service.store.job_views import JobViews
 from service.store.jobs import JobRepository
 from service.store.keys import KeyRepository
@@ -78,6 +79,11 @@ class Transaction:
     def references(self) -> ReferenceRepository:
         """Known structures."""
         return ReferenceRepository(self.connection)
+
+    @cached_property
+    def imports(self) -> ImportRepository:
+        """Imports of known structures."""
+        return ImportRepository(self.connection)
 
     @cached_property
     def workers(self) -> WorkerRepository:

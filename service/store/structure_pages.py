@@ -32,7 +32,7 @@ from sqlalchemy.sql.base import ReadOnlyColumnCollection
 from rm_engine.spec.limits import MAX_SAMPLES
 from service.domain.filters import ALL_STRUCTURES, every, has_elements
 from service.domain.ids import structure_id_of
-from service.domain.views import StructureOrder, StructureQuery
+from service.domain.views import StructureKind, StructureOrder, StructureQuery
 from service.store.structure_filters import FilterTranslator, Narrowing, narrow
 from service.store.tables import IS_ON_HULL, ON_HULL, structures, unindexed
 
@@ -74,6 +74,14 @@ def count_structures(connection: Connection, query: StructureQuery, max_read: in
     read = select(passes.label("passes")).where(*looked_at).limit(max_read + 1).subquery()
     n_read, n_passing = connection.execute(select(func.count(), func.count(read.c.passes)).select_from(read)).one()
     return int(n_passing) if n_read <= max_read else None
+
+
+def are_more_than(connection: Connection, n: int, query: StructureQuery) -> bool:
+    """Whether more than ``n`` structures pass the filters of a query."""
+    narrowing, rest = _narrow(connection, query)
+    among = [] if narrowing is None else [_is_among(narrowing)]
+    passing = select(structures.c.id).where(*_filters(query, is_narrow=False), *rest, *among)
+    return connection.execute(passing.offset(n).limit(1)).first() is not None
 
 
 def _narrow(connection: Connection, query: StructureQuery) -> tuple[Narrowing | None, list[ColumnElement[bool]]]:
@@ -138,6 +146,8 @@ def _filters(query: StructureQuery, *, is_narrow: bool) -> Iterator[ColumnElemen
     ):
         if wanted is not None:
             yield from _is_one_of_few(column, wanted, is_narrow=is_narrow)
+    if query.kind is not None:
+        yield from _is_of_kind(query.kind, is_narrow=is_narrow)
     if query.job is not None:
         yield columns.id.between(structure_id_of(query.job, 0), structure_id_of(query.job, MAX_SAMPLES))
     limit = query.energy_above_hull_max
@@ -147,6 +157,16 @@ def _filters(query: StructureQuery, *, is_narrow: bool) -> Iterator[ColumnElemen
         yield (columns.energy_above_hull <= ON_HULL) if query.on_hull else (columns.energy_above_hull > ON_HULL)
     if not is_narrow and (query.on_hull or (limit is not None and limit <= ON_HULL)):
         yield from (IS_ON_HULL, columns.is_crystal)  # what the index of the hulls holds
+
+
+def _is_of_kind(kind: StructureKind, *, is_narrow: bool) -> Iterator[ColumnElement[bool]]:
+    columns = structures.c
+    if kind is StructureKind.DUPLICATE:
+        yield columns.is_unique.is_(False)
+        return
+    yield columns.is_unique.is_not(False)
+    if kind is not StructureKind.DISTINCT:
+        yield from _is_one_of_few(columns.is_matched, kind is StructureKind.KNOWN, is_narrow=is_narrow)
 
 
 def _is_one_of_few(column: Column[Any], wanted: object, *, is_narrow: bool) -> Iterator[ColumnElement[bool]]:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, RowMapping, and_, select
 
 from service.domain import MoleculeRecord, NotFoundError
 from service.domain.views import MatchView, Page, StructureQuery, StructureView
-from service.store.structure_pages import ORDER_COLUMNS, count_structures, read_page
+from service.store.structure_pages import ORDER_COLUMNS, are_more_than, count_structures, read_page
 from service.store.tables import matches, references, structure_atoms, structures
 
 _MOLECULE_COLUMNS: Final = ("smiles", "passes_checks", "molecule")
@@ -76,6 +76,10 @@ class StructureViews:
     def count(self, query: StructureQuery, max_read: int) -> int | None:
         """How many structures pass the filters; None where more than ``max_read`` would have to be looked at."""
         return count_structures(self.connection, query, max_read)
+
+    def are_more_than(self, n: int, query: StructureQuery) -> bool:
+        """Whether more than ``n`` structures pass the filters."""
+        return are_more_than(self.connection, n, query)
 
     def with_atoms(self, views: Sequence[StructureView]) -> list[StructureView]:
         """The same structures with their atoms."""

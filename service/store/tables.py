@@ -217,6 +217,24 @@ references = Table(
     Index(None, "anonymous_formula", "n_atoms"),
 )
 
+imports = Table(
+    "imports",
+    metadata,
+    Column("id", ID, primary_key=True),
+    required("group_name", Text),
+    required("source", Text),
+    required("selection", Text),
+    required("version", Text),
+    required("cursor", Text),  # where to go on
+    count("n_new"),
+    count("n_known"),
+    count("n_skipped"),
+    count("n_broken"),
+    required("is_finished", Boolean),
+    required("started_at", UtcDateTime),
+    required("updated_at", UtcDateTime),
+)
+
 matches = Table(
     "matches",
     metadata,

@@ -14,7 +14,7 @@ export class AskView {
   }
 
   /** @param {Record<string, string>} state values of the form */
-  show({ composition = "", n = "30", model = "" }) {
+  show({ composition = "", n = "", model = "" }) {
     if (!this.element.childElementCount) this.element.append(new AskForm({ composition, n, model }).element, this.jobs);
     this.#refresh();
   }
@@ -43,7 +43,7 @@ function rowOf(job) {
   return h(
     "li",
     {},
-    h("a", { href: linkTo({ job: job.id }), "data-link": true }, h("strong", {}, formula(job.spec.composition)), h("span", { class: `state ${job.state}` }, job.state), h("span", { class: "sub" }, `${whole(counts.generated)} of ${whole(counts.requested)}, ${counts.matched} known · ${job.spec.model} · ${ago(job.created_at)}`), job.finished_at ? null : bar),
+    h("a", { href: linkTo({ job: job.id }), "data-link": true }, h("strong", {}, formula(job.spec.composition)), h("span", { class: `state ${job.state}` }, job.state), h("span", { class: "sub" }, `${whole(counts.generated)} of ${whole(counts.requested)}, ${counts.matched} known · ${job.spec.model} · ${ago(job.created_at)}`), job.error ? h("span", { class: "error" }, job.error) : null, job.finished_at ? null : bar),
   );
 }
 

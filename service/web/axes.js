@@ -1,6 +1,6 @@
 /** Two straight axes, with ticks where people would put them. */
 
-const LEFT = 62;
+const LEFT = 70;
 const BOTTOM = 40;
 const TOP = 14;
 const RIGHT = 14;
@@ -74,7 +74,7 @@ function drawGrid(context, box, toPixel, { x, y }, colours) {
     context.textAlign = "right";
     context.fillText(write(tick, yTicks), box.left - 7, pixel + 4);
   }
-  const texts = ticksOf(...x.range, Math.max(3, Math.floor((box.right - box.left) / 90)));
+  const texts = ticksOf(...x.range, Math.max(4, Math.floor((box.right - box.left) / 90)));
   for (const { at, text } of x.ticks ?? texts.map((tick) => ({ at: tick, text: write(tick, texts) }))) {
     const [pixel] = toPixel(at, 0);
     line(context, pixel, box.bottom, pixel, box.bottom + 4);
@@ -89,7 +89,7 @@ function drawTitles(context, box, size, { x, y, note }, colours) {
   context.textAlign = "center";
   context.fillText(x.title, (box.left + box.right) / 2, size.height - 6);
   context.save();
-  context.translate(12, (box.top + box.bottom) / 2);
+  context.translate(11, (box.top + box.bottom) / 2);
   context.rotate(-Math.PI / 2);
   context.fillText(y.title, 0, 0, box.bottom - box.top);
   context.restore();

@@ -1,8 +1,13 @@
 /** Lower convex hulls of energies over compositions, of two and of three elements. */
 
 /**
- * @typedef {{at: number[], energy: number, id: string|null}} Vertex composition as fractions, energy of formation
+ * @typedef {{at: number[], energy: number, id: string|null, formula?: string}} Vertex composition as fractions, energy of formation
  */
+
+/** Those that are structures of several elements, and no end members, the lowest first. */
+export function compoundsOf(vertices) {
+  return [...new Set(vertices)].filter((vertex) => vertex.id !== null && Math.max(...vertex.at) < 1).sort((a, b) => a.energy - b.energy);
+}
 
 /**
  * The corners of the lower hull of a binary, from left to right (Andrew's monotone chain).

@@ -1,19 +1,30 @@
 /** All structures, by filters that stand in the address. */
-import { button, h, notice } from "./dom.js";
+import { announce, button, h, notice } from "./dom.js";
+import { clearErrors, errorOf, showErrors } from "./fields.js";
 import { symbolsOf } from "./format.js";
 import { listModels } from "./models.js";
 import { Results } from "./results.js";
-import { change, go, readState } from "./state.js";
+import { change, go, linkTo, readState } from "./state.js";
 
-const FILTERS = ["composition", "chemsys", "elements", "model", "unique", "matched", "converged", "start", "energy_above_hull_max", "job", "smiles", "passes_checks", "hull"];
-/** Each choice of what is shown, as the filters that it stands for. */
-const SHOWN = { all: {}, distinct: { unique: "true" }, known: { unique: "true", matched: "true" }, new: { unique: "true", matched: "false" } };
+/** Names of the fields, beside those of system and formula, which share one. */
+const ANYWHERE = ["model", "energy_above_hull_max"];
+const FOLDED = ["elements", "start", "converged", "hull", "smiles", "passes_checks", "job"];
+const FILTERS = ["composition", "chemsys", ...ANYWHERE, ...FOLDED];
+const CHOICES = {
+  start: { references: "a known crystal", wyckoff: "Wyckoff positions", random: "a random cell" },
+  converged: { true: "yes", false: "no" },
+  hull: { true: "on it", false: "above it" },
+  passes_checks: { true: "all passed", false: "some failed" },
+};
 
 export class ExploreView {
   constructor() {
-    this.results = new Results();
-    this.form = h("form", { class: "filters", role: "search", "aria-label": "Filter structures" });
-    this.form.addEventListener("submit", (event) => event.preventDefault());
+    this.results = new Results({ describeNothing: () => this.#describeNothing(), onRefused: (errors) => this.#showRefusal(errors) });
+    this.form = h("form", { class: "filters", role: "search", "aria-label": "Filter structures", novalidate: true });
+    this.form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#apply();
+    });
     this.form.addEventListener("change", () => this.#apply());
     this.element = h("div", { class: "explore" }, h("h1", { class: "unseen" }, "Structures"), this.form, (this.place = h("div", {}, notice("loading", "Loading…"))));
   }
@@ -30,7 +41,7 @@ export class ExploreView {
     this.#fillForm(state);
     const model = state.model || this.#usualModel();
     const filters = Object.fromEntries(FILTERS.filter((name) => state[name]).map((name) => [name, state[name]]));
-    const chemsys = state.chemsys ? symbolsOf(state.chemsys).join("-") : state.composition ? symbolsOf(state.composition).join("-") : "";
+    const chemsys = symbolsOf(state.chemsys || state.composition || "").join("-");
     if (this.results.element.parentNode !== this.place) this.place.replaceChildren(this.results.element);
     await this.results.show({ filters: { ...filters, model }, model, chemsys }, state);
   }
@@ -45,25 +56,67 @@ export class ExploreView {
   }
 
   #drawForm() {
-    const option = (value, text = value) => h("option", { value }, text);
-    this.what = h("input", { id: "what", name: "what", autocomplete: "off", spellcheck: "false", placeholder: "Li-S or LiS2" });
-    this.model = h("select", { id: "filter-model" }, this.models.map((model) => option(model.name)));
-    this.kinds = h("select", { id: "filter-kind" }, option("all", "all"), option("distinct", "without duplicates"), option("known", "known"), option("new", "new"));
-    this.most = h("input", { id: "most", inputmode: "decimal", size: 5, autocomplete: "off", placeholder: "any" });
-    const labelled = (text, input) => h("div", { class: "field" }, h("label", { for: input.id }, text), input);
-    this.form.append(labelled("System or formula", this.what), labelled("Model", this.model), labelled("Show", this.kinds), labelled("Above hull, at most", this.most), button("Clear", () => go({ view: "structures" })));
+    const text = (name, label, properties, errors = [name]) => field(name, label, h("input", { autocomplete: "off", spellcheck: "false", ...properties, ...describedBy(name, errors) }), errors);
+    const choice = (name, label, options) => field(name, label, h("select", describedBy(name, [name]), Object.entries(options).map(([value, words]) => h("option", { value }, words))), [name]);
+    const any = (name, label) => choice(name, label, { "": "any", ...CHOICES[name] });
+    this.form.append(
+      h(
+        "div",
+        { class: "filter-row" },
+        text("what", "System or formula", { placeholder: "Li-S or LiS2" }, ["chemsys", "composition"]),
+        choice("model", "Model", Object.fromEntries(this.models.map((model) => [model.name, model.name]))),
+        text("energy_above_hull_max", "Above hull, at most", { inputmode: "decimal", placeholder: "any" }),
+        button("Clear", () => go({ view: "structures" })),
+      ),
+      (this.folded = h(
+        "details",
+        {},
+        h("summary", {}, "More filters"),
+        h(
+          "div",
+          { class: "filter-row" },
+          text("elements", "With the elements", { placeholder: "Li,S" }),
+          any("start", "Started from"),
+          any("converged", "Converged"),
+          any("hull", "Hull"),
+          text("smiles", "SMILES", { placeholder: "CCO" }),
+          any("passes_checks", "Checks of a molecule"),
+          text("job", "Job", { placeholder: "id" }),
+        ),
+      )),
+    );
   }
 
   #fillForm(state) {
-    this.what.value = state.chemsys ?? state.composition ?? "";
-    this.model.value = state.model || this.#usualModel();
-    this.kinds.value = Object.keys(SHOWN).find((name) => ["unique", "matched"].every((key) => (SHOWN[name][key] ?? "") === (state[key] ?? ""))) ?? "all";
-    this.most.value = state.energy_above_hull_max ?? "";
+    clearErrors(this.form);
+    const values = { ...state, what: state.chemsys || state.composition, model: state.model || this.#usualModel() };
+    for (const input of this.form.querySelectorAll("input, select")) input.value = values[input.name] ?? "";
+    if (FOLDED.some((name) => state[name])) this.folded.open = true;
   }
 
   #apply() {
-    const what = this.what.value.trim();
+    const { what, ...values } = Object.fromEntries(Array.from(new FormData(this.form), ([name, value]) => [name, String(value).trim()]));
     const isSystem = what.includes("-");
-    change({ chemsys: isSystem ? what : "", composition: isSystem ? "" : what, model: this.model.value, unique: "", matched: "", ...SHOWN[this.kinds.value], energy_above_hull_max: this.most.value.trim().replace(",", "."), structure: "" });
+    const most = values.energy_above_hull_max.replace(",", ".");
+    change({ ...values, energy_above_hull_max: most, chemsys: isSystem ? what : "", composition: isSystem ? "" : what, structure: "" });
   }
+
+  #showRefusal(errors) {
+    showErrors(this.form, errors);
+    announce(errors.map((error) => error.reason).join(". "));
+  }
+
+  #describeNothing() {
+    const state = readState();
+    if (["kind", ...FILTERS].some((name) => name !== "model" && state[name])) return notice("empty", "Nothing passes these filters.", "", button("Clear filters", () => go({ view: "structures", model: state.model })));
+    return notice("empty", `No structures of ${state.model || this.#usualModel()} yet.`, "They come with the first job that it works on.", h("a", { class: "button", href: linkTo({}), "data-link": true }, "Ask for some"));
+  }
+}
+
+function describedBy(name, errors) {
+  return { id: `filter-${name}`, name, "aria-describedby": errors.map((error) => `error-${error}`).join(" ") };
+}
+
+function field(name, label, input, errors) {
+  return h("div", { class: "field" }, h("label", { for: `filter-${name}` }, label), input, errors.map(errorOf));
 }

@@ -1,12 +1,15 @@
 /** The form that asks for structures. Its fields are called as the service calls them, so that errors find theirs. */
 import { Problem, postJson } from "./api.js";
 import { h } from "./dom.js";
+import { clearError, clearErrors, errorOf, inputsOf, showErrors } from "./fields.js";
 import { symbolsOf } from "./format.js";
 import { listModels } from "./models.js";
 import { readForm } from "./request.js";
 import { go } from "./state.js";
 
 const EXAMPLES = ["LiS2", "Li-S", "KZnF3", "C"];
+/** How many structures the service makes of a formula, and of a chemical system, unless told. */
+const [FEW, MANY] = ["30", "200"];
 
 export class AskForm {
   /** @param {Record<string, any>} [values] of the fields to begin with */
@@ -20,6 +23,7 @@ export class AskForm {
     this.element.addEventListener("input", (event) => this.#edit(event));
     this.#listModels(values.model);
     this.#adaptToBoundary();
+    this.#adaptToComposition();
   }
 
   #fields() {
@@ -27,7 +31,7 @@ export class AskForm {
       h("h1", { id: "ask-title" }, "Which structures?"),
       this.alert,
       field("composition", "Formula or chemical system", text("composition", { placeholder: "LiS2", autofocus: true, autocapitalize: "off" }), ["Try ", ...EXAMPLES.flatMap((example) => [this.#example(example), " "])]),
-      h("div", { class: "row" }, field("n", "How many", text("n", { value: "30", inputmode: "numeric" })), field("formula_units", "Formula units", text("formula_units", { placeholder: "several" }), "A number, or a range such as 1-4.")),
+      h("div", { class: "row" }, field("n", "How many", text("n", { placeholder: FEW, inputmode: "numeric" })), field("formula_units", "Formula units", text("formula_units", { placeholder: "several" }), "A number, or a range such as 1-4.")),
       choice("boundary", "Boundary", { crystal: "Crystal", molecule: "Molecule", partly: "Partly periodic" }),
       this.axes = h("fieldset", { class: "inline", hidden: true }, h("legend", {}, "Periodic along"), ["a", "b", "c"].map((axis) => tick(`periodic_${axis}`, axis, axis !== "c"))),
       h("div", { class: "field" }, h("label", { for: "model" }, "Model"), this.model = h("select", { id: "model", name: "model", "aria-describedby": "hint-model error-model" }, h("option", { value: "" }, "The usual one")), this.modelHint, errorOf("model")),
@@ -40,12 +44,16 @@ export class AskForm {
     const small = (name, label, hint, properties) => field(name, label, text(name, { inputmode: "decimal", ...properties }), hint);
     return [
       h("div", { class: "row" }, small("seed", "Seed", "The same seed gives the same structures.", { placeholder: "random", inputmode: "numeric" }), small("min_distance", "Least distance, Å", "Between atoms of a start.", { placeholder: "by radii" })),
-      h("div", { class: "row" }, small("volume_low", "Volume from, Å³/atom", null, { placeholder: "model's own" }), small("volume_high", "to", null, { placeholder: "model's own" })),
+      h("div", { class: "row" }, small("volume_low", "Volume, from", null, { placeholder: "model's own" }), small("volume_high", "to", "Å³ per atom.", { placeholder: "model's own" }), small("density", "or density", "g/cm³", { placeholder: "model's own" })),
       errorOf("volume_per_atom"),
+      tick("fixed_volume", "Keep the volume", false),
+      errorOf("fixed_volume"),
       field("cell", "Starting cell, Å", h("textarea", { id: "cell", name: "cell", rows: 3, spellcheck: "false", placeholder: "4 0 0\n0 4 0\n0 0 4", "aria-describedby": "hint-cell error-cell" }), "A vector on each line."),
       tick("fixed_cell", "Keep the cell as it is", false),
       h("fieldset", { class: "row" }, h("legend", {}, "Starts, in which shares"), small("starts_references", "Known crystals", null, { placeholder: "usual" }), small("starts_wyckoff", "Wyckoff", null, { placeholder: "usual" }), small("starts_random", "Random", null, { placeholder: "usual" })),
       errorOf("starts"),
+      field("space_groups", "Space groups", text("space_groups", { placeholder: "any, and none kept", autocapitalize: "off" }), "Such as 225, Pnma, cubic, or auto for all. The structures keep their symmetry."),
+      small("swaps", "Exchanges of atoms", "So often two elements change places after the relaxation, and it is done again. Finds which is where.", { placeholder: "0", inputmode: "numeric" }),
       h("div", { class: "row" }, small("fmax", "Converged below", "Largest force, pseudo units.", { placeholder: "0.01" }), small("max_steps", "Most steps", null, { placeholder: "2000", inputmode: "numeric" })),
       tick("match", "Compare with known structures", true),
     ];
@@ -57,7 +65,7 @@ export class AskForm {
 
   #take(formula) {
     this.element.elements.composition.value = formula;
-    this.#showModelHint();
+    this.#adaptToComposition();
     this.submit.focus();
   }
 
@@ -74,6 +82,12 @@ export class AskForm {
   #edit({ target }) {
     clearError(this.element, target.name.replace(/^volume_.*/, "volume_per_atom").replace(/_(references|wyckoff|random)$/, "").replace(/^periodic_.$/, "boundary"));
     if (target.name === "boundary") this.#adaptToBoundary();
+    this.#adaptToComposition();
+  }
+
+  #adaptToComposition() {
+    const { composition, n } = this.element.elements;
+    n.placeholder = composition.value.includes("-") ? MANY : FEW;
     this.#showModelHint();
   }
 
@@ -94,7 +108,7 @@ export class AskForm {
 
   async #send(event) {
     event.preventDefault();
-    for (const name of [...this.element.querySelectorAll("[id^=error-]")].map((element) => element.id.slice(6))) clearError(this.element, name);
+    clearErrors(this.element);
     this.alert.hidden = true;
     const { request, errors } = readForm(this.element);
     if (errors.length) return this.#showErrors(errors);
@@ -117,32 +131,9 @@ export class AskForm {
   }
 
   #showErrors(errors) {
-    for (const { field, reason, hint } of errors) {
-      const place = document.getElementById(`error-${field}`);
-      place.textContent = `${reason.charAt(0).toUpperCase()}${reason.slice(1).replace(/\.$/, "")}. ${hint}`;
-      place.hidden = false;
-      for (const input of inputsOf(this.element, field)) input.setAttribute("aria-invalid", "true");
-      const folded = place.closest("details");
-      if (folded) folded.open = true;
-    }
+    showErrors(this.element, errors);
     inputsOf(this.element, errors[0].field)[0]?.focus();
   }
-}
-
-function inputsOf(form, name) {
-  return [...form.querySelectorAll(`[aria-describedby~="error-${name}"]`)];
-}
-
-function clearError(form, name) {
-  const place = form.querySelector(`#error-${name}`);
-  if (!place || place.hidden) return;
-  place.hidden = true;
-  place.textContent = "";
-  for (const input of inputsOf(form, name)) input.removeAttribute("aria-invalid");
-}
-
-function errorOf(name) {
-  return h("p", { class: "error", id: `error-${name}`, hidden: true });
 }
 
 function text(name, properties = {}) {

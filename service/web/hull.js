@@ -1,16 +1,12 @@
 /** The pseudo convex hull of a chemical system: a line for two elements, a triangle for three. */
 import { layOutAxes, robustRangeOf } from "./axes.js";
-import { lowerChain, lowerFacets, lowestOfEach } from "./convexity.js";
+import { compoundsOf, lowerChain, lowerFacets, lowestOfEach } from "./convexity.js";
+import { drawFormulas } from "./marks.js";
 import { Plot } from "./plot.js";
 import { describePoint, fractionsOf } from "./points.js";
 import { layOutTriangle } from "./triangle.js";
 
 /** @typedef {import("./points.js").Point} Point */
-
-/** Whether there is a figure of the hull of so many elements. */
-export function isDrawable(symbols) {
-  return symbols.length === 2 || symbols.length === 3;
-}
 
 /**
  * @param {{symbols: string[], energyKind: string, ends: Record<string, number>, jobId?: string, onPick: (id: string) => void}} options
@@ -27,13 +23,15 @@ export function createHull({ symbols, energyKind, ends, jobId, onPick }) {
   });
   return {
     element: plot.element,
-    show(points) {
+    /** The hull of all points, with marks of those that are wanted. */
+    show(points, isWanted) {
       byId.clear();
       for (const point of points) byId.set(point.id, point);
       const vertices = measureFromEnds(points, symbols, ends);
-      const marks = vertices.filter((vertex) => vertex.id !== null).map((vertex) => markOf(vertex, byId.get(vertex.id), jobId));
+      const shown = vertices.filter((vertex) => vertex.id !== null && isWanted(byId.get(vertex.id)));
+      const marks = (symbols.length === 2 ? shown : lowestOf(shown, byId)).map((vertex) => markOf(vertex, byId.get(vertex.id), jobId));
       layOut = symbols.length === 2 ? binary(symbols, energyKind, vertices, marks) : ternary(symbols, vertices);
-      plot.show(symbols.length === 2 ? marks : lowestMarks(vertices, byId, jobId));
+      plot.show(marks);
     },
     select: (id) => plot.select(id),
     close: () => plot.close(),
@@ -42,7 +40,7 @@ export function createHull({ symbols, energyKind, ends, jobId, onPick }) {
 
 /** Energies relative to the elements': the model's own, unless a lower one was found. */
 function measureFromEnds(points, symbols, ends) {
-  const all = points.map((point) => ({ id: point.id, at: fractionsOf(point.formula, symbols), energy: point.energy }));
+  const all = points.map((point) => ({ id: point.id, formula: point.formula, at: fractionsOf(point.formula, symbols), energy: point.energy }));
   const energies = symbols.map((symbol, k) => {
     const found = all.filter((vertex) => vertex.at[k] === 1).map((vertex) => vertex.energy);
     return found.reduce((low, energy) => Math.min(low, energy), ends[symbol] ?? Infinity);
@@ -56,20 +54,22 @@ function markOf(vertex, point, jobId) {
   return { id: point.id, kind: point.kind, x: vertex.at[1], y: vertex.energy, at: vertex.at, isFaint: jobId !== undefined && !point.id.startsWith(jobId) };
 }
 
-function lowestMarks(vertices, byId, jobId) {
-  const found = vertices.filter((vertex) => vertex.id !== null && byId.get(vertex.id).kind !== "duplicate");
+/** The lowest of each composition, duplicates only where there is nothing else. */
+function lowestOf(vertices, byId) {
+  const isDuplicate = (vertex) => Number(byId.get(vertex.id).kind === "duplicate");
   const lowest = new Map();
-  for (const vertex of found) {
-    const key = byId.get(vertex.id).formula;
-    if (!lowest.has(key) || vertex.energy < lowest.get(key).energy) lowest.set(key, vertex);
+  for (const vertex of vertices.toSorted((a, b) => isDuplicate(a) - isDuplicate(b) || a.energy - b.energy)) {
+    const { formula } = byId.get(vertex.id);
+    if (!lowest.has(formula)) lowest.set(formula, vertex);
   }
-  return [...lowest.values()].map((vertex) => markOf(vertex, byId.get(vertex.id), jobId));
+  return [...lowest.values()];
 }
 
 function binary(symbols, energyKind, vertices, marks) {
   const chain = lowerChain(lowestOfEach(vertices));
   const { range: [low, high] } = robustRangeOf(marks.map((mark) => mark.y), 0.95);
-  const range = [Math.min(low, -0.05), Math.max(high, -0.06 * low, 0.05)];
+  const deepest = Math.min(...chain.map((vertex) => vertex.energy));
+  const range = [Math.min(low, 1.06 * deepest, -0.05), Math.max(high, -0.06 * low, 0.05)];
   const nAbove = marks.filter((mark) => mark.y > range[1]).length;
   const unit = energyKind === "formation" ? "Formation energy (estimate), eV/atom" : "Pseudo energy of formation (no unit)";
   const ticks = [0, 0.25, 0.5, 0.75, 1].map((at) => ({ at, text: at === 0 ? symbols[0] : at === 1 ? symbols[1] : String(at) }));
@@ -84,6 +84,7 @@ function binary(symbols, energyKind, vertices, marks) {
         context.strokeStyle = colours.ink;
         context.lineWidth = 1.6;
         context.stroke();
+        drawFormulas(context, compoundsOf(chain).map(({ formula, at, energy }) => ({ formula, place: toPixel(at[1], energy) })), colours);
       },
     });
 }

@@ -53,7 +53,7 @@ function open({ message }) {
       const key = field.value.trim();
       const isGiven = dialog.returnValue === "use" && key !== "";
       if (isGiven) sessionStorage.setItem(STORED, key);
-      document.getElementById("key-button").hidden = !currentKey();
+      document.getElementById("key-button").hidden = false;
       dialog.remove();
       resolve(isGiven);
     });

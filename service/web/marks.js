@@ -2,6 +2,8 @@
 import { h } from "./dom.js";
 import { KINDS } from "./format.js";
 
+const LINE = 19;
+
 /**
  * @param {CanvasRenderingContext2D} context
  * @param {import("./format.js").Kind} kind
@@ -28,6 +30,30 @@ export function drawMark(context, kind, [x, y], colours, isFaint = false) {
   context.globalAlpha = 1;
 }
 
+/**
+ * Formulas beneath their marks, the most important first; those for which there is no room are left out.
+ * @param {CanvasRenderingContext2D} context
+ * @param {{formula: string, place: [number, number]}[]} labels
+ * @param {Record<string, string>} colours
+ */
+export function drawFormulas(context, labels, colours) {
+  context.font = "600 12px system-ui, sans-serif";
+  context.textAlign = "center";
+  context.lineWidth = 4;
+  context.lineJoin = "round";
+  context.strokeStyle = colours.surface;
+  context.fillStyle = colours.ink;
+  const drawn = [];
+  for (const { formula, place: [x, y] } of labels) {
+    const text = formula.replace(/\d/g, (digit) => "₀₁₂₃₄₅₆₇₈₉"[digit]);
+    const reach = context.measureText(text).width / 2 + 4;
+    if (drawn.some((other) => Math.abs(other.x - x) < other.reach + reach && Math.abs(other.y - y) < LINE)) continue;
+    drawn.push({ x, y, reach });
+    context.strokeText(text, x, y + LINE);
+    context.fillText(text, x, y + LINE);
+  }
+}
+
 function drawDiamond(context, x, y, radius) {
   context.moveTo(x, y - radius);
   context.lineTo(x + radius, y);
@@ -46,9 +72,4 @@ function drawCross(context, x, y, radius) {
 /** The kind of a structure as a word with its mark. */
 export function badge(kind) {
   return h("span", { class: `badge ${kind}` }, KINDS[kind]);
-}
-
-/** What the marks mean. */
-export function legend() {
-  return h("p", { class: "legend" }, Object.keys(KINDS).map(badge));
 }

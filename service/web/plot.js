@@ -33,15 +33,20 @@ export class Plot {
       h("canvas", { tabindex: 0, role: "application", "aria-roledescription": "figure", "aria-label": `${label}. Arrow keys walk through the points, Enter shows one.` })
     );
     this.tip = h("div", { class: "tip", "aria-hidden": "true", hidden: true });
-    this.element = h("div", { class: "plot" }, this.canvas, this.tip);
+    this.nothing = h("p", { class: "nothing" }, "No points");
+    this.element = h("div", { class: "plot" }, this.canvas, this.tip, this.nothing);
     this.#listen();
   }
 
-  /** Show these marks. */
+  /** Show these marks; the one that is pointed at stays so, and where they are is known once they are drawn. */
   show(marks) {
+    const id = this.marks[this.hovered]?.id;
+    this.places = [];
+    [this.walk, this.grid] = [null, null];
     this.marks = marks.toSorted((a, b) => ORDER[a.kind] - ORDER[b.kind]);
-    this.hovered = -1;
-    this.#hideTip();
+    this.nothing.hidden = marks.length > 0;
+    this.hovered = this.marks.findIndex((mark) => mark.id === id);
+    if (this.hovered < 0) this.#hideTip();
     this.redraw();
   }
 
@@ -78,8 +83,9 @@ export class Plot {
 
   #press(event) {
     const step = { ArrowRight: 1, ArrowLeft: -1, ArrowUp: 1, ArrowDown: -1 }[event.key];
+    if (this.isDirty) this.#drawBase(); // what is walked through is where marks are
     if (event.key === "Enter" && this.hovered >= 0) this.#pick(this.hovered);
-    else if (step && this.marks.length) this.#hover(this.#nextTo(this.hovered, step), true);
+    else if (step && this.places.length) this.#hover(this.#nextTo(this.hovered, step), true);
     else return;
     event.preventDefault();
   }
@@ -152,7 +158,7 @@ export class Plot {
     context.scale(this.ratio, this.ratio);
     const colours = readColours();
     const frame = this.options.layOut(this.size);
-    frame.draw(context, colours);
+    if (this.marks.length) frame.draw(context, colours);
     this.places = this.marks.map(frame.place);
     this.#index();
     this.marks.forEach((mark, k) => drawMark(context, mark.kind, this.places[k], colours, mark.isFaint));

@@ -3,7 +3,7 @@ import { getJson, query } from "./api.js";
 import { countAtoms, energyUnit, kindOf, number, symbolsOf } from "./format.js";
 
 /**
- * @typedef {{id: string, formula: string, energy: number, above: number|null, volume: number|null, kind: import("./format.js").Kind}} Point
+ * @typedef {{id: string, formula: string, energy: number, above: number|null, volume: number|null, kind: import("./format.js").Kind, isConverged?: boolean}} Point
  * @typedef {{points: Point[], isComplete: boolean}} Cloud
  */
 
@@ -37,11 +37,12 @@ export function pointOf(structure) {
   const isFormation = structure.energy_kind === "formation";
   return {
     id: structure.id,
-    formula: structure.reduced_formula ?? structure.formula,
+    formula: structure.reduced_formula,
     energy: isFormation ? structure.formation_energy_per_atom : structure.pseudo_energy_per_atom,
     above: null,
     volume: structure.volume_per_atom,
     kind: kindOf({ known: structure.matches.length > 0, duplicate: false }),
+    isConverged: structure.converged,
   };
 }
 

@@ -29,8 +29,12 @@ export function readForm(form) {
     min_distance: number("min_distance"),
     volume_per_atom: readPair(number("volume_low", "volume_per_atom"), number("volume_high", "volume_per_atom"), refuse),
     cell: readCell(text("cell"), refuse),
+    density: number("density"),
+    fixed_volume: form.elements.fixed_volume.checked || undefined,
     fixed_cell: form.elements.fixed_cell.checked || undefined,
     starts: readShares(["references", "wyckoff", "random"].map((name) => [name, number(`starts_${name}`, "starts")])),
+    space_groups: readSpaceGroups(text("space_groups")),
+    swaps: number("swaps"),
     fmax: number("fmax"),
     max_steps: number("max_steps"),
     match: form.elements.match.checked ? undefined : false,
@@ -62,6 +66,11 @@ function readCell(text, refuse) {
   const cell = text.split("\n").map((line) => line.trim().split(/[\s,]+/).map(Number));
   if (cell.length === 3 && cell.every((vector) => vector.length === 3 && vector.every(Number.isFinite))) return cell;
   return refuse("cell", "this is no cell", "Write three lines of three numbers.");
+}
+
+function readSpaceGroups(text) {
+  const given = text.split(/[\s,;]+/).filter(Boolean);
+  return given.length ? given.map((item) => (/^\d+$/.test(item) ? Number(item) : item)) : undefined;
 }
 
 function readShares(shares) {

@@ -1,14 +1,19 @@
 /** What was found: hull, energy against volume, table, and the structure that is looked at. */
+import { Problem } from "./api.js";
 import { h, notice } from "./dom.js";
+import { listDownload } from "./downloads.js";
 import { energyUnit, symbolsOf, whole } from "./format.js";
-import { createHull, isDrawable } from "./hull.js";
-import { legend } from "./marks.js";
+import { createHull } from "./hull.js";
+import { KindFilter, isShown } from "./kinds.js";
 import { loadModel } from "./models.js";
 import { StructurePanel } from "./panel.js";
 import { loadPoints, loadSystem } from "./points.js";
 import { createScatter } from "./scatter.js";
 import { change } from "./state.js";
 import { StructureTable } from "./table.js";
+
+/** Whether the panel takes the whole window, as results.css has it. */
+const isCovered = matchMedia("(max-width: 1080px)");
 
 /**
  * @typedef {object} Scope
@@ -19,26 +24,37 @@ import { StructureTable } from "./table.js";
  */
 
 export class Results {
-  /** @param {(count: number) => void} [onPoints] told how many there are */
-  constructor(onPoints = () => {}) {
-    this.onPoints = onPoints;
+  /**
+   * @param {object} options
+   * @param {() => HTMLElement} options.describeNothing what to say where there are no structures
+   * @param {(errors: import("./api.js").FieldError[]) => void} [options.onRefused] told what is wrong with the filters
+   */
+  constructor({ describeNothing, onRefused = () => {} }) {
+    this.onRefused = onRefused;
     this.controller = new AbortController();
+    this.isOpen = new AbortController();
     this.figures = h("div", { class: "figures" });
-    this.table = new StructureTable({ onSort: (sort) => change({ sort }, { replace: true }) });
+    this.kinds = new KindFilter((kind) => change({ kind, structure: "" }));
+    this.table = new StructureTable({ describeNothing, onSort: (sort) => change({ sort }, { replace: true }) });
     this.panel = new StructurePanel(() => change({ structure: "" }));
-    this.main = h("div", { class: "results-main" }, this.figures, legend(), this.table.element);
+    const download = listDownload(() => ({ ...this.scope.filters, sort: this.shown.sort }));
+    this.main = h("div", { class: "results-main" }, this.figures, h("div", { class: "list-head" }, this.kinds.element, download), this.table.element);
     this.element = h("div", { class: "results" }, this.main, this.panel.element);
     this.shown = {};
+    this.selected = "";
+    isCovered.addEventListener("change", () => this.#shield(), { signal: this.isOpen.signal });
   }
 
   /**
    * Show structures; what has not changed since stays as it is.
    * @param {Scope} scope
-   * @param {{sort?: string, structure?: string}} state
+   * @param {{kind?: string, sort?: string, structure?: string}} state
    */
-  async show(scope, { sort = "energy", structure = "" }) {
+  async show(scopeOfAll, { kind = "", sort = "energy", structure = "" }) {
     const { sort: sortBefore, scope: before } = this.shown;
+    const scope = { ...scopeOfAll, filters: { ...scopeOfAll.filters, kind } };
     this.select(structure);
+    this.kinds.show(kind);
     const key = JSON.stringify(scope);
     if (key === before && sort === sortBefore) return;
     this.shown = { scope: key, sort };
@@ -47,9 +63,14 @@ export class Results {
     if (key !== before) await this.#drawFigures();
   }
 
+  /** Bring the table up to date with the service, unless that would disturb who reads it. */
+  refreshTable() {
+    if (this.scope && this.table.isAtTop) this.table.show(this.scope.filters, this.shown.sort, { isQuiet: true });
+  }
+
   /** Bring figures and table up to date with the service. */
   async refresh() {
-    if (this.table.isAtTop) this.table.show(this.scope.filters, this.shown.sort, { isQuiet: true });
+    this.refreshTable();
     const { signal } = this.controller;
     try {
       await this.#fill();
@@ -58,22 +79,33 @@ export class Results {
     }
   }
 
-  /** Show points that are on their way into the service, before it is asked again. */
+  /** Show points as they are found, before the service is asked for them again. */
   showLive(points) {
-    this.scatter?.show(points);
+    const isWanted = (point) => isShown(point.kind, this.scope.filters.kind);
+    this.figures.hidden = false;
+    const before = new Map(this.system?.map((point) => [point.id, point]));
+    this.scatter?.show(points.filter(isWanted));
+    this.hull?.show([...points.filter((point) => point.isConverged && !before.has(point.id)), ...before.values()], isWanted);
   }
 
   /** Look at a structure, or at none. */
   select(structure) {
+    this.selected = structure;
+    this.#shield();
     this.panel.show(structure);
     this.element.classList.toggle("with-panel", structure !== "");
     for (const part of [this.hull, this.scatter, this.table]) part?.select(structure || null);
-    this.selected = structure;
+  }
+
+  /** Where the panel covers all the rest, the rest is not to be reached either. */
+  #shield() {
+    this.main.inert = isCovered.matches && this.selected !== "";
   }
 
   /** Stop all of it. */
   close() {
     this.controller.abort();
+    this.isOpen.abort();
     for (const part of [this.hull, this.scatter, this.table, this.panel]) part?.close();
   }
 
@@ -83,7 +115,8 @@ export class Results {
     const { signal } = this.controller;
     this.hull?.close();
     this.scatter?.close();
-    [this.hull, this.scatter] = [null, null];
+    [this.hull, this.scatter, this.system] = [null, null, null];
+    this.figures.hidden = false;
     this.figures.replaceChildren(figure("Hull", notice("loading", "Loading…")), figure("Energy against volume", notice("loading", "Loading…")));
     try {
       this.model = await loadModel(this.scope.model);
@@ -97,7 +130,10 @@ export class Results {
 
   /** Say so, unless nobody waits for it any more. */
   #fail(signal, error) {
-    if (!signal.aborted) this.figures.replaceChildren(notice("error", "The figures could not be drawn.", error.message));
+    if (signal.aborted) return;
+    if (!(error instanceof Problem) || !error.errors.length) return this.figures.replaceChildren(notice("error", "The figures could not be drawn.", error.message));
+    this.figures.replaceChildren();
+    this.onRefused(error.errors);
   }
 
   #placeFigures() {
@@ -105,16 +141,17 @@ export class Results {
     const onPick = (id) => change({ structure: id });
     const symbols = symbolsOf(scope.chemsys);
     const isOfCrystals = model.boundary === "crystal";
-    this.hull = isOfCrystals && isDrawable(symbols) ? createHull({ symbols, energyKind: model.energy_kind, ends: model.reference_energies, jobId: scope.jobId, onPick }) : null;
-    this.scatter = isOfCrystals ? createScatter({ energyKind: model.energy_kind, onPick }) : null;
+    const reason = reasonForNoHull(model, symbols);
+    this.hull = reason === null ? createHull({ symbols, energyKind: model.energy_kind, ends: model.reference_energies, jobId: scope.jobId, onPick }) : null;
+    this.scatter = createScatter({ energyKind: model.energy_kind, isOfCrystals, onPick });
     const title = scope.jobId ? `Hull of ${symbols.join("–")}, all jobs` : `Hull of ${symbols.join("–")}`;
     this.figures.replaceChildren(
       ...(this.hull ? [figure(title, this.hull.element)] : []),
-      ...(this.scatter ? [figure("Energy against volume", this.scatter.element)] : []),
-      ...(this.hull ? [] : [h("p", { class: "hint" }, reasonForNoHull(isOfCrystals, symbols, energyUnit(model.energy_kind)))]),
+      figure(isOfCrystals ? "Energy against volume" : "Energies in the order of the samples", this.scatter.element),
+      ...(this.hull ? [] : [h("p", { class: "hint" }, reason)]),
     );
     this.hull?.select(this.selected || null);
-    this.scatter?.select(this.selected || null);
+    this.scatter.select(this.selected || null);
   }
 
   async #fill() {
@@ -122,11 +159,12 @@ export class Results {
     const { filters, chemsys, model } = this.scope;
     const [own, system] = await Promise.all([loadPoints({ ...filters, sort: "energy" }, signal), this.hull && loadSystem(chemsys, model, signal)]);
     if (signal.aborted) return;
-    this.scatter?.show(own.points);
-    this.hull?.show(system.points);
+    this.system = system?.points;
+    this.scatter.show(own.points);
+    this.hull?.show(this.system, (point) => isShown(point.kind, filters.kind));
+    this.figures.hidden = own.points.length + (system?.points.length ?? 0) === 0;
     this.figures.classList.toggle("partial", !own.isComplete);
     this.figures.dataset.note = own.isComplete ? "" : `The figures show the lowest ${whole(own.points.length)} structures.`;
-    this.onPoints(own.points.length);
   }
 }
 
@@ -134,8 +172,12 @@ function figure(title, content) {
   return h("figure", {}, h("figcaption", {}, title), content);
 }
 
-function reasonForNoHull(isOfCrystals, symbols, unit) {
-  if (!isOfCrystals) return "Molecules have no hull.";
-  if (symbols.length > 3) return `A hull of ${symbols.length} elements does not fit on paper: the column "Above hull" (${unit}) says how far each structure is from it.`;
-  return symbols.length === 1 ? `The hull of one element is its lowest structure.` : "Filter by a chemical system such as Li-S to see its hull.";
+/** Why there is no figure of the hull; null where there is one. */
+function reasonForNoHull(model, symbols) {
+  const unknown = symbols.filter((symbol) => !model.elements.includes(symbol));
+  if (model.boundary !== "crystal") return "Molecules have no hull.";
+  if (unknown.length) return `${model.name} does not know ${unknown.join(", ")}.`;
+  if (symbols.length > 3) return `A hull of ${symbols.length} elements does not fit on paper: the column "Above hull" (${energyUnit(model.energy_kind)}) says how far each structure is from it.`;
+  if (symbols.length === 1) return "The hull of one element is its lowest structure.";
+  return symbols.length ? null : "Filter by a chemical system such as Li-S to see its hull.";
 }

@@ -1,7 +1,7 @@
 /** Structures in a table: pages of the service as far as it is scrolled, of which only the rows in view are drawn. */
-import { getJson, query } from "./api.js";
+import { Problem, getJson, query } from "./api.js";
 import { announce, button, h, notice } from "./dom.js";
-import { formula, kindOf, number, whole } from "./format.js";
+import { ago, formula, kindOf, number, whole } from "./format.js";
 import { badge } from "./marks.js";
 import { linkTo, readState } from "./state.js";
 
@@ -12,29 +12,33 @@ const PAGE = 200;
 /** Columns: title, what the service sorts by, what stands in the cell. */
 const COLUMNS = [
   { title: "Formula", cell: (row) => linkOf(row) },
+  { title: "Kind", cell: (row) => badge(kindOf({ known: row.matches.length, duplicate: row.duplicate_of })) },
   { title: "Energy", sort: "energy", cell: (row) => number(row.formation_energy_per_atom ?? row.pseudo_energy_per_atom), is: "number" },
   { title: "Above hull", sort: "energy_above_hull", cell: (row) => number(row.energy_above_hull), is: "number" },
   { title: "Space group", cell: (row) => (row.space_group ? `${row.space_group.symbol} (${row.space_group.number})` : "–") },
-  { title: "Kind", cell: (row) => badge(kindOf({ known: row.matches.length, duplicate: row.duplicate_of })) },
   { title: "Known as", cell: (row) => (row.matches.length ? `${row.matches[0].name}, rms ${number(row.matches[0].rms)}` : "–"), is: "wide" },
   { title: "Volume", cell: (row) => number(row.volume_per_atom, 2), is: "number wide" },
   { title: "Atoms", cell: (row) => String(row.n_atoms), is: "number wide" },
   { title: "Start", cell: (row) => row.start, is: "wide widest" },
+  { title: "Found", sort: "created", cell: (row) => ago(row.created_at), is: "wide widest" },
 ];
 
 export class StructureTable {
   /**
    * @param {object} options
+   * @param {() => HTMLElement} options.describeNothing what to say where there are no structures
    * @param {(sort: string) => void} options.onSort
    */
-  constructor({ onSort }) {
+  constructor({ describeNothing, onSort }) {
+    this.describeNothing = describeNothing;
     this.onSort = onSort;
     this.rows = [];
+    this.failure = null;
     this.head = h("thead");
     this.body = h("tbody");
     this.table = h("table", { class: "structures" }, h("caption", { class: "unseen" }, "Structures"), this.head, this.body);
     this.scroller = h("div", { class: "scroller", tabindex: 0, role: "region", "aria-label": "Structures, in a table" }, this.table);
-    this.status = h("p", { class: "count" });
+    this.status = h("div", { class: "count" });
     this.element = h("section", { class: "table-part" }, this.scroller, this.status);
     this.scroller.addEventListener("scroll", () => this.#schedule(), { passive: true });
     this.body.addEventListener("keydown", (event) => this.#step(event));
@@ -48,8 +52,10 @@ export class StructureTable {
     this.controller = new AbortController();
     this.filters = filters;
     this.sort = sort;
-    this.#drawHead();
-    if (!isQuiet) this.#replace([], `structures?${query({ ...filters, sort, limit: PAGE })}`);
+    if (!isQuiet) {
+      this.#drawHead();
+      this.#replace([], `structures?${query({ ...filters, sort, limit: PAGE })}`);
+    }
     await this.#loadNext(isQuiet);
   }
 
@@ -75,6 +81,7 @@ export class StructureTable {
   #replace(rows, next) {
     this.rows = rows;
     this.next = next;
+    this.failure = null;
     this.drawn = "";
     this.scroller.scrollTop = 0;
     this.#draw();
@@ -85,6 +92,7 @@ export class StructureTable {
     if (!path || (this.loading === path && !isFromStart)) return;
     const { signal } = this.controller;
     this.loading = path;
+    this.failure = null;
     this.status.textContent = "Loading…";
     try {
       const page = await getJson(path, signal);
@@ -103,13 +111,20 @@ export class StructureTable {
   }
 
   #tell() {
-    const text = this.rows.length ? `${whole(this.rows.length)} structures${this.next ? ", more as you scroll" : ""}` : "";
+    const text = this.rows.length ? `${whole(this.rows.length)} ${this.rows.length === 1 ? "structure" : "structures"}${this.next ? ", more as you scroll" : ""}` : "";
     this.status.textContent = text;
     if (this.rows.length <= PAGE) announce(text || "No structures");
   }
 
+  /** Beneath the rows, or where there are none, in their place. */
   #fail(error) {
-    this.status.replaceChildren(notice("error", "The list did not come.", error.message, button("Try again", () => this.#loadNext())));
+    const isRefused = error instanceof Problem && error.errors.length > 0;
+    const again = button("Try again", () => this.#loadNext());
+    const failure = notice("error", isRefused ? "These filters are refused." : "The list did not come.", error.message, ...(isRefused ? [] : [again]));
+    this.status.replaceChildren(...(this.rows.length ? [failure] : []));
+    this.failure = failure;
+    this.drawn = "";
+    this.#draw();
   }
 
   #drawHead() {
@@ -133,13 +148,15 @@ export class StructureTable {
 
   /** Draw the rows in view; rows above and below are two heights. */
   #draw() {
+    if (!this.filters) return;
     const { scrollTop, clientHeight } = this.scroller;
     const first = Math.max(0, Math.floor(scrollTop / ROW) - BEYOND);
     const last = Math.min(this.rows.length, Math.ceil((scrollTop + clientHeight) / ROW) + BEYOND);
-    if (this.next && last >= this.rows.length - BEYOND) this.#loadNext();
+    if (this.next && !this.failure && last >= this.rows.length - BEYOND) this.#loadNext();
     const window = `${first}-${last}`;
     if (window === this.drawn) return;
     this.drawn = window;
+    this.element.classList.toggle("empty", !this.rows.length && (this.failure !== null || !this.next));
     const focused = this.body.contains(document.activeElement) ? document.activeElement.dataset.id : null;
     this.table.setAttribute("aria-rowcount", String(this.next ? -1 : this.rows.length + 1));
     this.body.replaceChildren(...this.#content(first, last));
@@ -147,7 +164,7 @@ export class StructureTable {
   }
 
   #content(first, last) {
-    if (!this.rows.length && !this.next) return [h("tr", {}, h("td", { colspan: COLUMNS.length, class: "nothing" }, notice("empty", "No structures here.", "Loosen the filters, or ask for some.")))];
+    if (this.element.classList.contains("empty")) return [h("tr", {}, h("td", { colspan: COLUMNS.length, class: "nothing" }, this.failure ?? this.describeNothing()))];
     if (!this.rows.length) return Array.from({ length: 8 }, () => h("tr", { class: "waiting", "aria-hidden": "true" }, COLUMNS.map(({ is }) => h("td", { class: is }, h("span", {}, "\u00a0")))));
     const rows = this.rows.slice(first, last).map((row, k) => this.#row(row, first + k));
     return [space(first), ...rows, space(this.rows.length - last)];

@@ -1,4 +1,6 @@
 /** Compositions of three elements in a triangle, with the facets of the hull. */
+import { compoundsOf } from "./convexity.js";
+import { drawFormulas } from "./marks.js";
 
 const MARGIN = 34;
 
@@ -19,6 +21,7 @@ export function layOutTriangle(size, symbols, facets) {
     place: (mark) => place(mark.at),
     draw(context, colours) {
       drawFacets(context, facets, place, colours);
+      drawFormulas(context, compoundsOf(facets.flat()).map(({ formula, at }) => ({ formula, place: place(at) })), colours);
       drawOutline(context, corners, symbols, colours);
     },
   };

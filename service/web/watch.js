@@ -1,21 +1,22 @@
 /** A job: how far it is while it runs, what it found. */
-import { Unreachable, getJson, postJson, send } from "./api.js";
+import { Problem, getJson, postJson, send } from "./api.js";
 import { announce, button, h, notice } from "./dom.js";
 import { followJob } from "./events.js";
 import { ago, formula, symbolsOf, whole } from "./format.js";
 import { pointOf } from "./points.js";
 import { Results } from "./results.js";
-import { go, linkTo } from "./state.js";
+import { change, go, linkTo, readState } from "./state.js";
 
+const REDRAW = 250;
 const REFRESH = 1500;
 const MOST_FORMULAS = 14;
 const OVER = new Set(["succeeded", "failed", "cancelled"]);
-const ASKED = ["composition", "n", "volume_per_atom", "cell", "fixed_cell", "min_distance", "starts", "model", "fmax", "max_steps", "match"];
+const ASKED = ["composition", "n", "volume_per_atom", "density", "fixed_volume", "cell", "fixed_cell", "min_distance", "starts", "space_groups", "swaps", "model", "fmax", "max_steps", "match"];
 
 export class WatchView {
   constructor() {
     this.head = h("header", { class: "job-head" }, notice("loading", "Loading…"));
-    this.results = new Results();
+    this.results = new Results({ describeNothing: () => this.#describeNothing() });
     this.element = h("div", { class: "watch" }, this.head);
     this.points = new Map();
   }
@@ -28,12 +29,13 @@ export class WatchView {
 
   close() {
     this.controller?.abort();
-    clearTimeout(this.timer);
+    this.#stopRedrawing();
     this.results.close();
   }
 
   async #open(jobId) {
     this.controller?.abort();
+    this.#stopRedrawing();
     this.controller = new AbortController();
     this.jobId = jobId;
     this.points.clear();
@@ -43,7 +45,8 @@ export class WatchView {
     } catch (error) {
       if (signal.aborted) return;
       this.job = null;
-      this.head.replaceChildren(notice("error", error instanceof Unreachable ? error.message : "There is no such job.", error.message, button("Try again", () => go({ job: jobId }, { replace: true }))));
+      const title = error instanceof Problem && error.status === 404 ? "There is no such job." : "The job cannot be shown.";
+      this.head.replaceChildren(notice("error", title, error.message, button("Try again", () => go({ job: jobId }, { replace: true }))));
       return;
     }
     const { composition, model } = this.job.spec;
@@ -78,19 +81,25 @@ export class WatchView {
 
   /** Points as they come, a few times a second; the table less often. */
   #redrawSoon() {
-    this.redrawing ??= requestAnimationFrame(() => {
+    if (!this.points.size) return;
+    this.redrawing ??= setTimeout(() => {
       this.redrawing = null;
-      if (this.points.size) this.results.showLive([...this.points.values()]);
-    });
+      this.results.showLive([...this.points.values()]);
+    }, REDRAW);
     this.timer ??= setTimeout(() => {
       this.timer = null;
-      if (this.points.size && this.results.table.isAtTop) this.results.table.show(this.scope.filters, this.results.shown.sort, { isQuiet: true });
+      this.results.refreshTable();
     }, REFRESH);
   }
 
-  async #finish() {
+  #stopRedrawing() {
     clearTimeout(this.timer);
-    cancelAnimationFrame(this.redrawing);
+    clearTimeout(this.redrawing);
+    [this.timer, this.redrawing] = [null, null];
+  }
+
+  async #finish() {
+    this.#stopRedrawing();
     const { signal } = this.controller;
     this.job = await getJson(`jobs/${this.jobId}`, signal);
     this.#drawHead();
@@ -105,12 +114,13 @@ export class WatchView {
     const all = linkTo({ view: "structures", chemsys: this.scope.chemsys, model: job.spec.model });
     this.bar = h("progress", { max: 1, "aria-label": "Progress" });
     this.counts = h("p", { class: "counts" });
-    this.note = h("p", { class: "error", role: "alert" }, job.error ?? "");
+    this.note = h("p", { class: "error", role: "alert" });
     const hadFocus = this.head.contains(document.activeElement);
     this.head.replaceChildren(
       h("div", { class: "job-title" }, h("h1", { tabindex: -1 }, formula(job.spec.composition)), h("span", { class: `state ${job.state}`, role: "status" }, job.state), h("span", { class: "sub" }, `${job.spec.model} · seed ${job.spec.seed} · ${ago(job.created_at)}`)),
       h("div", { class: "actions" }, ...actions, h("a", { class: "button", href: all, "data-link": true }, `All of ${this.scope.chemsys}`)),
       isOver ? "" : this.bar,
+      job.state === "failed" ? notice("error", "The job failed.", job.error ?? "") : "",
       job.formulas.length > 1 ? searched(job.formulas) : "",
       this.counts,
       this.note,
@@ -124,6 +134,14 @@ export class WatchView {
     this.bar.value = progress;
     const parts = [`${whole(counts.generated)} of ${whole(counts.requested)} structures`, `${counts.converged} converged`, `${counts.matched} known`, counts.unique === null ? null : `${counts.unique} distinct`, counts.failed ? `${counts.failed} failed` : null];
     this.counts.textContent = parts.filter(Boolean).join(" · ");
+  }
+
+  #describeNothing() {
+    if (readState().kind) return notice("empty", "None of this kind.", "", button("Show all", () => change({ kind: "" })));
+    const { state, counts } = this.job;
+    if (state === "queued") return notice("empty", "It waits for a worker.", "Structures come here as they are found.");
+    if (state === "running") return notice("empty", "None so far.", "Structures come here as they are found.");
+    return notice("empty", "Nothing was found.", counts.failed ? `${whole(counts.failed)} starts came to no structure: try another seed, more formula units or another model.` : "");
   }
 
   async #cancel() {

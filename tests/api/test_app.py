@@ -71,7 +71,7 @@ def test_every_route_is_described(client: TestClient) -> None:
 
 
 def test_the_api_carries_neither_torch_nor_pymatgen(tmp_path: Path) -> None:
-    """Also not after it has written a CIF."""
+    """Also not after it has written a CIF, and JSON for pymatgen."""
     program = """
 import sys
 from service.main import create_app
@@ -80,7 +80,9 @@ create_app(Settings(data_dir=sys.argv[1]))
 heavy = {"torch", "pymatgen", "ase", "scipy", "numpy"} & set(sys.modules)
 assert not heavy, heavy
 from rm_engine.files import from_json, write_structure
-write_structure(from_json({"numbers": [3], "positions": [[0, 0, 0]], "cell": [3, 3, 3], "periodic": [True] * 3}), "cif")
+cube = from_json({"numbers": [3], "positions": [[0, 0, 0]], "cell": [3, 3, 3], "periodic": [True] * 3})
+for format_ in ("cif", "pymatgen"):
+    write_structure(cube, format_)
 assert not {"torch", "pymatgen"} & set(sys.modules)
 """
     subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=True, timeout=60)

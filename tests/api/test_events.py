@@ -7,15 +7,12 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
-import httpx
 import pytest
-import uvicorn
 from databases import lis2, record, run_job
 from fastapi.testclient import TestClient
+from live import Server
 from servers import HOST, wait_until
 from sqlalchemy import event
 from sse import Event, follow, parse_events
@@ -141,34 +138,6 @@ def test_another_group_sees_no_events(settings: Settings, store: Store, finished
         client.headers["Authorization"] = f"Bearer {key.text}"
         assert client.get(f"/jobs/{theirs}/events").status_code == 200
         assert client.get(f"/jobs/{finished}/events").status_code == 404
-
-
-class Server(uvicorn.Server):
-    """The API in a thread, with little room for what its clients do not read."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.app = create_app(settings)
-        self.socket = socket.create_server((HOST, 0))
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16384)
-        self.address = self.socket.getsockname()
-        super().__init__(uvicorn.Config(self.app, log_config=None, access_log=False, timeout_graceful_shutdown=5))
-
-    @property
-    def n_streams(self) -> int:
-        n: int = self.app.state.services.feeds.n_streams
-        return n
-
-    @contextmanager
-    def running(self) -> Iterator[httpx.Client]:
-        thread = threading.Thread(target=self.run, args=([self.socket],))
-        thread.start()
-        try:
-            wait_until(lambda: self.started, "the API starts")
-            with httpx.Client(base_url=f"http://{HOST}:{self.address[1]}") as client:
-                yield client
-        finally:
-            self.should_exit = True
-            thread.join()
 
 
 @pytest.fixture

@@ -120,6 +120,12 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
     ({"seed": -1}, "out_of_range", "seed"),
     ({"volume_per_atom": [0, 0]}, "out_of_range", "volume_per_atom"),
     ({"volume_per_atom": [30, 20]}, "impossible_volume", "volume_per_atom"),
+    ({"density": 0}, "out_of_range", "density"),
+    ({"density": 1e999}, "invalid_value", "density"),
+    ({"density": 2, "volume_per_atom": [10, 20]}, "conflicting_fields", "density"),
+    ({"density": 2, "boundary": "molecule"}, "conflicting_fields", "density"),
+    ({"density": 20, "min_distance": 3}, "impossible_separation", "min_distance"),
+    ({"fixed_volume": True, "boundary": "molecule"}, "conflicting_fields", "fixed_volume"),
     ({"min_distance": 9}, "impossible_separation", "min_distance"),
     ({"cell": [[4, 0, 0], [4, 0, 0], [0, 0, 4]]}, "impossible_cell", "cell"),
     ({"boundary": {"periodic": [True, True, False]}}, "cell_required", "cell"),
@@ -137,8 +143,28 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
     ({"starts": {}}, "out_of_range", "starts"),
     ({"starts": {"guess": 1}}, "unknown_field", "starts"),
     ({"starts": {"references": 1}, "boundary": "molecule"}, "conflicting_fields", "starts"),
+    ({"space_groups": ["Fm-3x"]}, "unknown_space_group", "space_groups"),
+    ({"space_groups": "9" * 20}, "unknown_space_group", "space_groups"),
+    ({"space_groups": [225, 231]}, "unknown_space_group", "space_groups"),
+    ({"space_groups": 0}, "unknown_space_group", "space_groups"),
+    ({"space_groups": []}, "out_of_range", "space_groups"),
+    ({"space_groups": [1] * 231}, "out_of_range", "space_groups"),
+    ({"space_groups": [True]}, "invalid_value", "space_groups"),
+    ({"space_groups": "auto", "boundary": "molecule"}, "conflicting_fields", "space_groups"),
+    ({"swaps": 101}, "out_of_range", "swaps"),
+    ({"swaps": 1, "space_groups": "auto"}, "conflicting_fields", "swaps"),
+    ({"swaps": 1, "boundary": "molecule"}, "conflicting_fields", "swaps"),
     ({"compositon": "LiS2"}, "unknown_field", "compositon"),
 ]
+
+
+@pytest.mark.parametrize(
+    ("given", "stored"), [("auto", ["auto"]), (225.0, [225]), (["cubic", 62, "P6_3/mmc"], ["cubic", 62, "P6_3/mmc"])]
+)
+def test_space_groups_are_one_or_a_list(client: TestClient, given: Any, stored: list[Any]) -> None:
+    response = client.post("/generate", json={**LIS2, "space_groups": given})
+    assert response.status_code == 202, response.text
+    assert response.json()["spec"]["space_groups"] == stored
 
 
 @pytest.mark.parametrize(("fields", "code", "field"), BAD)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
@@ -55,3 +59,30 @@ def test_no_other_file_is_served(client: TestClient, name: str) -> None:
     answer = client.get(f"/web/{VERSION}/{name}")
     assert answer.status_code == 404
     assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_that_the_browser_is_missing_stands_at_the_end(tmp_path: Path) -> None:
+    """Of a run of tests that is not of the page alone, and that ends well."""
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-p",
+        "no:cacheprovider",
+        "--no-cov",
+        "-k",
+        "theme_is_kept or asks_whether",
+    ]
+    environment = {name: value for name, value in os.environ.items() if name != "RMATCH_REQUIRE_BROWSER"}
+    done = subprocess.run(
+        [*command, "tests/browser/test_access.py", __file__],
+        env={**environment, "PATH": str(tmp_path)},
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    *_, said, summary = done.stdout.strip().splitlines()
+    assert said == "Tests of the page that did not run: 1. They need chromium, which is not installed."
+    assert "1 skipped" in summary

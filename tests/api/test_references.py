@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
+from pathlib import Path
+
 import pytest
+from ase.build import molecule
 from fastapi.testclient import TestClient
 
 from rm_engine.errors import InputError
-from rm_engine.files import from_json, write_structure
+from rm_engine.files import append_to_ase_db, from_json, write_sdf, write_structure
 from service.domain import PUBLIC_GROUP
 from service.jobs import load_references, seed_known_crystals
 from service.sandbox import Sandbox
@@ -48,14 +52,24 @@ def test_a_file_becomes_references_once(client: TestClient, store: Store) -> Non
     assert stored.atoms["numbers"] == [3, 3, 16]
 
 
-@pytest.mark.parametrize("format_", ["cif", "extxyz"])
-def test_other_formats(client: TestClient, store: Store, format_: str) -> None:
+@pytest.mark.parametrize("format_", ["cif", "extxyz", "pymatgen", "ase-db"])
+def test_other_formats(client: TestClient, store: Store, tmp_path: Path, format_: str) -> None:
     client.post("/references", json=upload())
     (stored,) = load_references(store, ["Li2S"], PUBLIC_GROUP)
-    content = write_structure(from_json(stored.atoms), format_)  # type: ignore[arg-type]
+    if format_ == "ase-db":
+        append_to_ase_db(tmp_path / "x.db", [from_json(stored.atoms)])
+        content = b64encode((tmp_path / "x.db").read_bytes()).decode()
+    else:
+        content = write_structure(from_json(stored.atoms), format_)  # type: ignore[arg-type]
     response = client.post("/references", json=upload(format=format_, content=content))
     assert response.status_code == 201, response.text
     assert [item["formula"] for item in response.json()["items"]] == ["Li2S"]
+
+
+def test_molecules_from_an_sdf(client: TestClient) -> None:
+    content = write_sdf(molecule("H2O")) + write_sdf(molecule("CH4"))
+    response = client.post("/references", json=upload(format="sdf", content=content))
+    assert {item["formula"] for item in response.json()["items"]} == {"H2O", "CH4"}
 
 
 def test_a_file_of_several_structures(client: TestClient) -> None:
@@ -74,6 +88,12 @@ def test_a_file_of_several_structures(client: TestClient) -> None:
         ({"content": POSCAR.replace("2 1", "99999999 1")}, "unreadable_structure_file", "content"),
         ({"content": "\x00"}, "unreadable_structure_file", "content"),
         ({"content": "data_x\nloop_\n", "format": "cif"}, "unreadable_structure_file", "content"),
+        ({"content": "{}", "format": "pymatgen"}, "unreadable_structure_file", "content"),
+        ({"content": "[" * 50_000, "format": "pymatgen"}, "unreadable_structure_file", "content"),
+        ({"content": "[]", "format": "pymatgen"}, "no_structures", "content"),
+        ({"content": "no database", "format": "ase-db"}, "unreadable_structure_file", "content"),
+        ({"content": "bm8gZGF0YWJhc2U=", "format": "ase-db"}, "unreadable_structure_file", "content"),
+        ({"content": "x", "format": "sdf"}, "unreadable_structure_file", "content"),
         ({"content": ""}, "invalid_value", "content"),
         ({"format": "pdb"}, "invalid_value", "format"),
         ({"name": ""}, "invalid_value", "name"),

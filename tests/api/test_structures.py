@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from ase.db import connect
 from ase.io import read
-from databases import CUBE, FINGERPRINT, lis2, run_job
+from databases import CUBE, FINGERPRINT, claim_next, lis2, record, run_job
 from fastapi.testclient import TestClient
+from pymatgen.core import Structure
 
 from rm_engine.spec import GenerationSpec
 from service.api import structures
 from service.domain import Match, Reference
-from service.jobs import add_references
+from service.jobs import add_references, record_generated, submit_job
 from service.store import Store
 
 
@@ -46,6 +49,12 @@ def jobs(store: Store) -> dict[str, str]:
     }
 
 
+def test_what_is_not_analysed_yet_counts_as_no_duplicate(client: TestClient, store: Store) -> None:
+    submit_job(store, lis2(1))
+    assert record_generated(store, claim_next(store), [record(0)])
+    assert [len(listed(client, f"kind={kind}")) for kind in ("new", "distinct", "known", "duplicate")] == [1, 1, 0, 0]
+
+
 def listed(client: TestClient, query: str) -> list[float]:
     """Energies of the structures that a query lists, in its order."""
     response = client.get(f"/structures?{query}")
@@ -69,6 +78,10 @@ FILTERS: list[tuple[str, list[float]]] = [
     ("sort=energy&unique=false", [-3]),
     ("sort=energy&unique=true&composition=LiS2&model=toy", [-3, -1]),
     ("matched=true", [-3]),
+    ("kind=known", [-3]),
+    ("kind=duplicate", [-3]),
+    ("sort=energy&kind=new&model=toy", [-9, -4, -2, -1]),
+    ("sort=energy&kind=distinct&composition=LiS2&model=toy", [-3, -1]),
     ("sort=energy&matched=false&model=toy", [-9, -4, -3, -2, -1]),
     ("sort=energy&energy_above_hull_max=1.5", [-4, -3, -3, -2, -8]),
     ("sort=energy&hull=true", [-4, -3, -3, -8]),
@@ -213,6 +226,7 @@ FORMS = [
     ("chemical/x-xyz", None, "chemical/x-xyz", "extxyz"),
     ("application/json", "extxyz", "chemical/x-xyz", "extxyz"),
 ]
+FORMS_OF_PROGRAMS = [("application/vnd.pymatgen+json", "pymatgen", "json"), ("application/vnd.sqlite3", "ase-db", "db")]
 
 
 def test_a_structure_comes_in_the_form_asked_for(client: TestClient, jobs: dict[str, str]) -> None:
@@ -226,6 +240,25 @@ def test_a_structure_comes_in_the_form_asked_for(client: TestClient, jobs: dict[
         assert atoms.cell.cellpar() == pytest.approx([3, 3, 3, 90, 90, 90])
         fractions = np.sort(atoms.get_scaled_positions().round(6) % 1, axis=0)
         assert fractions[:, 0] == pytest.approx([0, 1 / 3, 2 / 3], abs=1e-5)
+
+
+def test_pymatgen_and_ase_have_forms_of_their_own(client: TestClient, jobs: dict[str, str], tmp_path: Path) -> None:
+    path = f"/structures/{jobs['LiS2']}-00001"
+    found = {}
+    for media_type, format_, ending in FORMS_OF_PROGRAMS:
+        by_accept = client.get(path, headers={"accept": media_type})
+        by_name = client.get(path, params={"format": format_})
+        assert by_accept.headers["content-type"] == by_name.headers["content-type"] == media_type
+        assert by_name.headers["content-disposition"] == f'inline; filename="{jobs["LiS2"]}-00001.{ending}"'
+        found[format_] = by_name.content
+    crystal = Structure.from_str(found["pymatgen"].decode(), "json")
+    np.testing.assert_allclose(crystal.cart_coords, CUBE["positions"], atol=1e-12)
+    database = tmp_path / "one.db"
+    database.write_bytes(found["ase-db"])
+    with connect(database) as rows:
+        row = rows.get()
+    assert (row.structure_id, row.pseudo_energy_per_atom) == (f"{jobs['LiS2']}-00001", -3.0)
+    np.testing.assert_allclose(row.toatoms().positions, CUBE["positions"])
 
 
 def test_json_is_the_default(client: TestClient, jobs: dict[str, str]) -> None:

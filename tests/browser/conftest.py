@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect, sync_playwright
-from processes import Running, run_rmatch
+from processes import run_answering
 from servers import HOST, free_port, wait_until
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -104,23 +103,6 @@ def visit(browser: Browser) -> Iterator[Visiting]:
     for context in contexts:
         context.close()
     assert not [fault for each in visits for fault in each.faults]
-
-
-@contextmanager
-def run_answering(command: str, port: int, environment: Mapping[str, str]) -> Iterator[Running]:
-    """``rmatch`` with a command that has it answer on a port."""
-    with run_rmatch(
-        command, environment={"RMATCH_DRAIN_SECONDS": "0", **environment, "RMATCH_PORT": str(port)}
-    ) as running:
-        wait_until(lambda: not running.is_alive() or _answers(port), f"rmatch {command} answers on {port}")
-        yield running
-
-
-def _answers(port: int) -> bool:
-    try:
-        return httpx.get(f"http://{HOST}:{port}/readyz").is_success
-    except httpx.TransportError:
-        return False
 
 
 @pytest.fixture(scope="session")

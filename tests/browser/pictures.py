@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Final
 
 import httpx
-from browser.conftest import find_chromium, run_answering, start_browser
+from browser.conftest import find_chromium, start_browser
 from playwright.sync_api import Browser, sync_playwright
+from processes import run_answering
 from servers import HOST, free_port, wait_until
 
 FOLDER: Final = Path(__file__).parents[2] / "docs" / "pictures"

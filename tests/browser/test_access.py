@@ -44,6 +44,8 @@ def test_all_of_it_by_keyboard(visit: Visiting, service_url: str) -> None:
     tab_to(page, ".primary")
     page.keyboard.press("Enter")
     expect(page.locator(".job-head .state")).to_have_text("succeeded", timeout=120_000)
+    expect(page.get_by_text("3 of 3 structures")).to_be_visible()
+    expect(page.locator(".structures tbody tr:not(.space)")).to_have_count(3)
     tab_to(page, ".structures tbody a")
     page.keyboard.press("ArrowDown")
     first = page.evaluate("document.activeElement.dataset.id")
@@ -72,6 +74,7 @@ def test_axe_finds_nothing_serious(visit: Visiting, service_url: str, finished_j
         f"?job={finished_job}",
         f"?job={finished_job}&structure={finished_job}-00000",
         "?view=structures&model=diamond",
+        "?view=structures&energy_above_hull_max=deep&elements=C",
         "?view=models",
         "?job=none",
     ):
@@ -89,6 +92,20 @@ def test_axe_finds_nothing_serious(visit: Visiting, service_url: str, finished_j
         width, window = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
         assert width <= window, f"{address} is wider than the window"
     assert not found
+
+
+def test_what_the_structure_covers_on_a_phone_is_not_reached(
+    visit: Visiting, service_url: str, finished_job: str
+) -> None:
+    page = visit(service_url, **PHONE).open(f"?job={finished_job}")
+    link = page.locator(".structures tbody a").first
+    link.press("Enter")
+    expect(page.locator(".panel h2")).to_be_focused()
+    behind = page.locator(".results-main")
+    expect(behind).to_have_js_property("inert", True)
+    page.keyboard.press("Escape")
+    expect(behind).to_have_js_property("inert", False)
+    expect(link).to_be_focused()
 
 
 def test_the_theme_is_kept(visit: Visiting, service_url: str) -> None:
@@ -114,6 +131,10 @@ def test_a_key_is_asked_for_and_kept_in_the_tab_only(visit: Visiting, api: Calla
         each.page.on("request", lambda request: addresses.append(request.url))
         page = each.open("?view=models")
         dialog = page.get_by_role("dialog")
+        dialog.get_by_role("button", name="Not now").click()
+        expect(page.get_by_role("alert").filter(has_text="could not be listed")).to_be_visible()
+        expect(page.get_by_role("button", name="Key", exact=True)).to_be_visible()
+        page.get_by_role("button", name="Try again").click()
         expect(dialog.get_by_label("Key")).to_be_focused()
         dialog.get_by_label("Key").fill(reader[:-1])
         page.keyboard.press("Enter")
@@ -128,8 +149,8 @@ def test_a_key_is_asked_for_and_kept_in_the_tab_only(visit: Visiting, api: Calla
         expect(page.get_by_role("alert").filter(has_text="write")).to_be_visible()
         page.get_by_role("button", name="Key", exact=True).click()
         page.get_by_label("Key", exact=True).last.fill(full)
-        page.keyboard.press("Enter")
-        page.wait_for_load_state()
+        with page.expect_event("load"):  # the page loads again with the other key
+            page.keyboard.press("Enter")
         page.get_by_label("Formula or chemical system").fill("C")
         page.get_by_role("button", name="Find structures").click()
         expect(page.locator(".job-head .state")).to_have_text("queued")

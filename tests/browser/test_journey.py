@@ -70,21 +70,21 @@ def test_a_link_shows_the_same(visit: Visiting, service_url: str, finished_job: 
     page = visit(service_url).open("?view=structures")
     page.get_by_label("Model").select_option("diamond")
     page.get_by_label("System or formula").fill("C")
-    page.get_by_label("Show", exact=True).select_option("without duplicates")
+    page.get_by_role("radio", name="Distinct").check(force=True)
     page.get_by_role("button", name="Above hull").click()
     page.get_by_role("button", name="Above hull").click()
     rows = page.locator(".structures tbody tr:not(.space, .waiting)")
     expect(page.locator("[aria-sort=descending]")).to_contain_text("Above hull")
     rows.nth(1).locator("a").click()
     expect(page.locator("tr.selected")).to_have_count(1)
-    wanted = {"composition": "C", "model": "diamond", "unique": "true", "sort": "-energy_above_hull"}
+    wanted = {"composition": "C", "model": "diamond", "kind": "distinct", "sort": "-energy_above_hull"}
     assert state_of(page).items() >= {"view": "structures", **wanted}.items()
     texts = rows.all_inner_texts()
     other = visit(service_url).open(f"?{urlsplit(page.url).query}")
     expect(other.locator("tr.selected")).to_have_count(1)
     assert other.locator(".structures tbody tr:not(.space, .waiting)").all_inner_texts() == texts
     expect(other.locator(".panel code").first).to_have_text(state_of(page)["structure"])
-    expect(other.get_by_label("Show", exact=True)).to_have_value("distinct")
+    expect(other.get_by_role("radio", name="Distinct")).to_be_checked()
     page.go_back()
     expect(page.locator(".panel")).to_be_hidden()
 
@@ -137,8 +137,12 @@ def test_energies_arrive_as_points(visit: Visiting, service_url: str) -> None:
     expect(page.locator(".counts")).to_have_text(re.compile("^[1-9]"), timeout=120_000)
     canvas = page.locator(".plot canvas").last
     canvas.focus()
-    canvas.press("ArrowRight")
-    expect(page.locator("#announcer")).to_contain_text("Å³/atom")
+
+    def walk() -> bool:
+        canvas.press("ArrowRight")
+        return "Å³/atom" in str(page.locator("#announcer").text_content())
+
+    wait_until(walk, "a point is announced, between the structures that are found meanwhile")
     page.get_by_role("button", name="Cancel").click()
     expect(page.locator(".job-head .state")).to_have_text("cancelled")
 

@@ -10,10 +10,10 @@ from stacks import Stack
 from rm_engine.spec import GenerationSpec
 from service.domain import JobState
 
-SPEC = GenerationSpec(composition="C", n=60, formula_units=(20,), model="diamond", max_steps=2000)
+SPEC = GenerationSpec(composition="C", n=200, formula_units=(20,), model="diamond", max_steps=2000)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("stack", ["servers"], indirect=True)
 def test_a_result_waits_for_the_database(stack: Stack, postgres_server: PostgresServer) -> None:
     environment = {**stack.environment, "RMATCH_LEASE_SECONDS": "60"}

@@ -17,7 +17,7 @@ from storm.snapshot import Snapshot, read_snapshot
 from storm.supervisor import Role, Supervisor, run_service
 
 PROBE_SECONDS = 0.2
-DRAIN_SECONDS = 2.5
+DRAIN_SECONDS = 5.0
 SPEC = {"composition": "C", "n": 2, "formula_units": 4, "model": "diamond", "starts": {"random": 1}, "match": False}
 
 

@@ -15,7 +15,8 @@ BEYOND_JSON_SCHEMA: Final = {
     "element_not_in_model", "model_of_molecules", "unknown_model", "out_of_range", "impossible_volume",
     "impossible_cell", "impossible_separation", "cell_required", "conflicting_fields", "idempotency_key_reused",
     "invalid_cursor", "unreadable_structure_file", "structure_file_too_large", "no_structures", "no_cell",
-    "no_molecule", "not_acceptable", "invalid_filter", "unknown_property", "not_implemented",
+    "no_molecule", "not_acceptable", "invalid_filter", "unknown_property", "not_implemented", "unknown_space_group",
+    "too_much_work",
 }  # fmt: skip
 """Codes of requests whose fields are each as the schema has them, and which still mean nothing."""
 

@@ -28,7 +28,7 @@ _EXAMPLES: Final = 160
 
 
 _INNER: Final = re.compile(
-    r'Traceback|File "|\w\.py\b|\bSELECT |\bINSERT |sqlalchemy|psycopg|sqlite|site-packages|/home/|/root/|/tmp/'
+    r'Traceback|File "|\w\.py\b|\bSELECT |\bINSERT |sqlalchemy|psycopg|sqlite|site-packages|/home/|/root/|/tmp/|/shm/'
 )
 
 

@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
 from typing import Final
 
-from rm_engine.files import Format, from_json, read_crystals, write_sdf, write_structure, write_xyz
+from ase import Atoms
+
+from rm_engine.files import (
+    Format,
+    WrittenFormat,
+    append_to_ase_db,
+    from_json,
+    read_crystals,
+    write_sdf,
+    write_structure,
+    write_xyz,
+)
 from service.jobs.references import KNOWN_CRYSTALS
 
 NUMBER: Final = re.compile(r"[-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?")
@@ -75,7 +89,7 @@ Cartesian
 
 def read_originals() -> list[tuple[str, Format]]:
     """Files that are as they should be, of every format that can be uploaded, and of some that cannot."""
-    written: tuple[Format, ...] = ("cif", "poscar", "extxyz")
+    written: tuple[WrittenFormat, ...] = ("cif", "poscar", "extxyz", "pymatgen")
     crystals = [crystal.to_atoms() for crystal in read_crystals(KNOWN_CRYSTALS)[::13]]
     originals = [(write_structure(atoms, format_), format_) for atoms in crystals for format_ in written]
     water = from_json({
@@ -87,9 +101,20 @@ def read_originals() -> list[tuple[str, Format]]:
     originals += [(cif, "cif") for cif in (SYMMETRIC_CIF, SYMBOL_ONLY_CIF, CHARGED_CIF)] * 4
     originals += [(SELECTIVE_POSCAR, "poscar"), (write_xyz(water, "water"), "extxyz"), (write_sdf(water), "extxyz")]
     originals += [
+        (write_sdf(water, ((0, 1, 1), (0, 2, 1))), "sdf"),
+        (_write_database(water, *crystals[:3]), "ase-db"),
+    ] * 8
+    originals += [
         ("".join(text for text, format_ in originals[:9] if format_ == kind), kind) for kind in ("cif", "extxyz")
     ]
     return originals
+
+
+def _write_database(*structures: Atoms) -> str:
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "some.db")
+        append_to_ase_db(path, structures)
+        return b64encode(path.read_bytes()).decode()
 
 
 def mutate(originals: list[tuple[str, Format]], seed: int) -> tuple[str, Format]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from fuzz.mutations import SYMMETRIC_CIF, mutate_many, read_originals
 from fuzz.reading import MOST_SECONDS, read_all
 
 from rm_engine.errors import InputError
+from rm_engine.files import FORMATS
 from service.reading import answer
 from service.sandbox import Sandbox
 from service.settings import Settings
@@ -20,6 +22,9 @@ HOSTILE = {
     "nested loops": ("cif", "data_a\n" + "loop_\n" * 100_000 + "_atom_site_label\nNa\n"),
     "nested brackets": ("extxyz", f"1\nLattice={'[' * 400_000}{']' * 400_000}\nH 0 0 0\n"),
     "no lines": ("extxyz", "\n" * 900_000),
+    "JSON within JSON": ("pymatgen", '{"sites": ' * 200_000),
+    "a number without end": ("pymatgen", '{"sites": [' + "9" * 900_000),
+    "no database": ("ase-db", "U1FMaXRlIGZvcm1hdCAzAA==" + "/" * 800_000),
     "lone surrogates": ("cif", "data_\ud800\n_atom_site_label \udfff\n"),
 }
 
@@ -30,14 +35,14 @@ def test_2000_mutated_files_are_each_read_or_refused() -> None:
     assert reading.failures == []
     assert reading.outcomes.total() == 2000
     assert reading.longest_seconds < MOST_SECONDS
-    for format_ in ("cif", "poscar", "extxyz"):  # neither all too broken, nor all unharmed
-        assert reading.outcomes[f"{format_}: read"] > 30
+    for format_ in FORMATS:  # neither all too broken, nor all unharmed
+        assert reading.outcomes[f"{format_}: read"] > 5
         assert reading.outcomes[f"{format_}: unreadable_structure_file"] > 100
 
 
 def test_what_is_not_mutated_is_read() -> None:
     """Also a CIF whose space group stands for its symmetry operations, which come from a table."""
-    originals = [(text, format_) for text, format_ in read_originals() if "V2000" not in text]
+    originals = [(text, format_) for text, format_ in read_originals() if "V2000" not in text or format_ == "sdf"]
     reading = read_all(originals)
     assert {outcome.partition(": ")[2] for outcome in reading.outcomes} == {"read"}
 
@@ -56,7 +61,10 @@ def test_the_sandbox_itself_says_the_same(seed: int) -> None:
     sandbox = Sandbox(settings.sandbox_seconds, settings.sandbox_memory_bytes)
     expected = answer(text, format_)
     if isinstance(expected, list):
-        assert sandbox.parse(text, format_) == expected
+        for found, other in zip(sandbox.parse(text, format_), expected, strict=True):
+            assert found.keys() == other.keys()
+            for name in found:  # to rounding: without our environment, it may run another kernel of BLAS
+                assert np.array(found[name]) == pytest.approx(np.array(other[name]))
         return
     with pytest.raises(InputError) as caught:
         sandbox.parse(text, format_)

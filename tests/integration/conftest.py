@@ -1,5 +1,5 @@
 """Every test of the store runs on SQLite and on PostgreSQL."""
 
-from databases import database_url, store
+from databases import bare_database_url, database_url, store
 
-__all__ = ["database_url", "store"]
+__all__ = ["bare_database_url", "database_url", "store"]

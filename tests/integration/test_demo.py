@@ -18,7 +18,7 @@ def test_the_demonstration_ends_with_tables_and_a_picture(
     monkeypatch.setattr(demo, "_CHEMSYS", "C")
     monkeypatch.setenv("RMATCH_DATABASE_URL", "postgresql://127.0.0.1:1/not-for-demonstrations")
     demo.demo(tmp_path / "hull.png")
-    shown = capsys.readouterr().out
+    shown = "".join(capsys.readouterr())
     assert "The lowest of 4 structures of C2" in shown
     assert "On the hull of C" in shown
     assert "succeeded" in shown

@@ -96,9 +96,9 @@ def describe_store(store: Store) -> dict[str, Any]:
 
 
 @pytest.fixture
-def ways_up(database_url: str) -> Iterator[tuple[Store, dict[str, dict[str, Any]]]]:
+def ways_up(bare_database_url: str) -> Iterator[tuple[Store, dict[str, dict[str, Any]]]]:
     """A database brought up step by step, and the schema that it had at each."""
-    with closing(Store(database_url)) as store:
+    with closing(Store(bare_database_url)) as store:
         found = {}
         for revision in REVISIONS:
             store.migrate(revision)

@@ -12,7 +12,7 @@ from servers import PostgresServer
 
 from benchmarks.population import FINGERPRINT, HOT_SYSTEM, draw_campaigns, fill
 from service.domain import PUBLIC_GROUP
-from service.domain.views import StructureOrder, StructureQuery
+from service.domain.views import StructureKind, StructureOrder, StructureQuery
 from service.store import Store
 
 HOT = "-".join(HOT_SYSTEM)
@@ -30,6 +30,9 @@ QUERIES = [
     {"matched": True},
     {"converged": False},
     {"unique": True},
+    {"kind": StructureKind.KNOWN},
+    {"kind": StructureKind.NEW},
+    {"chemsys": HOT, "kind": StructureKind.DUPLICATE},
     {"passes_checks": True},
     {"passes_checks": False},
     {"on_hull": True},

@@ -77,6 +77,14 @@ def test_without_references_the_search_is_blind(stack: Stack, runner: ChunkRunne
     assert {(s.start, s.start_origin) for s in stack.structures(job_id)} == {("random", None)}
 
 
+def test_space_groups_hold_for_all_that_is_found(stack: Stack, runner: ChunkRunner) -> None:
+    job_id = stack.submit(replace(SPEC, space_groups=("hexagonal", 227)), chunk_size=2)
+    run_all(stack, runner, job_id)
+    found = {structure.space_group_number for structure in stack.structures(job_id)}
+    assert found
+    assert all(number is not None and number >= 168 for number in found), "one asked for, or a higher one"
+
+
 def test_molecules_are_examined(stack: Stack, runner: ChunkRunner) -> None:
     job_id = stack.submit(replace(SPEC, periodic=(False, False, False)), chunk_size=4)
     run_all(stack, runner, job_id)

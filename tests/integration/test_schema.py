@@ -44,7 +44,7 @@ def test_the_migrations_make_the_check_constraints(tmp_path: Path) -> None:
     assert [name for name, _ in found[0]["chunks"]] == ["ck_chunks_kind", "ck_chunks_not_empty", "ck_chunks_state"]
 
 
-def test_what_was_stored_before_is_kept_and_completed(database_url: str) -> None:
+def test_what_was_stored_before_is_kept_and_completed(bare_database_url: str) -> None:
     """From the first schema on: indexes, patterns of references, energies that rank."""
     atoms = '{"numbers": [3], "positions": [[0, 0, 0]], "cell": [[3, 0, 0], [0, 3, 0], [0, 0, 3]], "periodic": [true]}'
     now = "'2026-01-01 00:00:00+00:00'"
@@ -60,7 +60,7 @@ def test_what_was_stored_before_is_kept_and_completed(database_url: str) -> None
         ),
         "INSERT INTO matches (structure_id, reference_id, rms) VALUES ('j-0', 'C8', 0.1)",
     ]
-    with closing(Store(database_url)) as store:
+    with closing(Store(bare_database_url)) as store:
         with store.transaction() as tx:
             command.upgrade(make_config(tx.connection), "0001")
             for statement in statements:
@@ -80,17 +80,17 @@ def test_what_was_stored_before_is_kept_and_completed(database_url: str) -> None
     assert patterns == {"Li4S2": "AB2", "K1Zn1F3": "ABC3", "C8": "A", "Al2O3": "A2B3"}
 
 
-def test_several_processes_migrate_at_once(database_url: str) -> None:
+def test_several_processes_migrate_at_once(bare_database_url: str) -> None:
     program = "import sys; from service.store import Store; Store(sys.argv[1]).migrate()"
-    processes = [subprocess.Popen([sys.executable, "-c", program, database_url]) for _ in range(4)]
+    processes = [subprocess.Popen([sys.executable, "-c", program, bare_database_url]) for _ in range(4)]
     assert [process.wait(timeout=60) for process in processes] == [0, 0, 0, 0]
-    store = Store(database_url)
+    store = Store(bare_database_url)
     assert store.is_migrated()
     store.close()
 
 
-def test_an_empty_database_is_not_migrated(database_url: str) -> None:
-    store = Store(database_url)
+def test_an_empty_database_is_not_migrated(bare_database_url: str) -> None:
+    store = Store(bare_database_url)
     assert not store.is_migrated()
     store.close()
 

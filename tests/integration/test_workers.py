@@ -70,8 +70,8 @@ def test_a_runner_reports_while_it_works_and_counts_what_it_did(stack: Stack) ->
         while work.is_alive():
             seen.add(list_workers(stack.store)[0].chunk_id)
         runner.run(chunk_id_of(job_id, 1))
-        runner.presence.report()
         runner.presence.stop()
+        runner.presence.report()  # after what its thread may have been writing
     assert chunk_id_of(job_id, 0) in seen
     (report,) = list_workers(stack.store)
     job, counters = stack.job(job_id), report.counters

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from imports import summary
 from keyed import SECRET, make_key
 from optimade.adapters import Structure as Adapter
 from optimade.client import OptimadeClient
@@ -19,9 +20,12 @@ from pymatgen.core import Structure
 from pymatgen.ext.optimade import OptimadeRester
 from pymatgen.io.ase import AseAtomsAdaptor
 from servers import free_port, wait_until
+from typer.testing import CliRunner, Result
 
 from rm_engine.files import from_json
-from service.domain import PUBLIC_GROUP, Scope
+from rm_engine.spec import parse_formula
+from rmatch.main import app
+from service.domain import PUBLIC_GROUP, Reference, Scope
 from service.domain.views import StructureQuery, StructureView
 from service.settings import Settings
 from service.store import Store
@@ -130,6 +134,34 @@ def test_the_documented_example_works(url: str, headers: dict[str, str]) -> None
     names = {"options": {"use_async": False, "silent": True, "headers": headers}}
     exec(example, names)
     assert names["crystals"]
+
+
+def test_rmatch_itself_imports_our_structures(
+    url: str, headers: dict[str, str], views: dict[str, StructureView], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key_file, settings = tmp_path / "key", Settings(data_dir=tmp_path / "data")
+    key_file.write_text(headers["X-API-Key"] + "\n")
+    monkeypatch.setenv("RMATCH_DATA_DIR", str(settings.data_dir))
+    system = next(view.chemsys for view in views.values() if view.chemsys.count("-") == 1)
+
+    def run(*options: str) -> Result:
+        return CliRunner().invoke(app, ["references", "import", url, "--page-size", "50", *options])
+
+    assert "refuses with status 401" in str(run().exception)
+    first, again, some = (run("--api-key-file", str(key_file), *more) for more in ((), (), ("--system", system)))
+    with closing(Store(settings.resolved_database_url)) as store, store.reading() as tx:
+        formulas = {parse_formula(view.formula).reduced for view in views.values()}
+        found = {item.name: item for item in tx.references.of_formulas(formulas, PUBLIC_GROUP)}
+    for key, item in found.items():  # molecules are served without their box
+        stored = dict(views[key].atoms or {})
+        assert {**item.atoms, "cell": None} == {**stored, "cell": None}
+        assert not any(stored["periodic"]) or item.atoms["cell"] == stored["cell"]
+    crystals = {Reference(name=key, atoms=view.atoms or {}).id for key, view in views.items() if view.n_periodic == 3}
+    assert len(crystals) > 50
+    assert crystals <= {item.id for item in found.values()}
+    assert summary(len(found), len(views) - len(found)) == first.stdout
+    assert summary(0, len(views)) == again.stdout
+    assert summary(0, sum(view.chemsys == system for view in views.values())) == some.stdout
 
 
 def test_molecules_come_through_as_well(url: str, headers: dict[str, str], views: dict[str, StructureView]) -> None:

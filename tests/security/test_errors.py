@@ -18,7 +18,7 @@ from service.store import Store
 
 INNER = re.compile(
     r"Traceback|File \"|\.py\b|line \d+, in|[a-z]Error\b|0x[0-9a-f]{6}|sqlalchemy|psycopg|sqlite|site-packages|"
-    r"SELECT |INSERT |UPDATE |FROM |api_keys|group_name|/tmp/|/home/|/root/|/work/|/usr/"
+    r"SELECT |INSERT |UPDATE |FROM |api_keys|group_name|/tmp/|/shm/|/home/|/root/|/work/|/usr/"
 )
 """Traces, paths, SQL, tables, libraries, names of exceptions."""
 

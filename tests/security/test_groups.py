@@ -101,7 +101,7 @@ def test_no_file_of_another_group_is_exported(
 
 
 FILTERS = [
-    "limit=1", "hull=true", "hull=false", "matched=true", "unique=true", "composition=LiS2", "chemsys=Li-S",
+    "limit=1", "hull=true", "hull=false", "matched=true", "unique=true", "kind=new", "composition=LiS2", "chemsys=Li-S",
     "elements=Li", "converged=true", "energy_above_hull_max=100", "sort=energy&limit=1", "sort=-energy_above_hull",
     "hull=true&chemsys=Li-S&sort=energy", "start=random", "model_fingerprint=0123456789ab",
 ]  # fmt: skip

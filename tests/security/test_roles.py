@@ -108,6 +108,8 @@ REFUSED_BOTH = (
     "UPDATE api_keys SET scopes = '[\"admin\"]'",
     "UPDATE api_keys SET revoked_at = NULL",
     "DELETE FROM api_keys",
+    "SELECT source FROM imports",
+    "DELETE FROM imports",
     "UPDATE alembic_version SET version_num = '0001'",
 )
 REFUSED_API = (

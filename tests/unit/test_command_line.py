@@ -124,6 +124,14 @@ def test_structures_are_written_as_files(tmp_path: Path) -> None:
     assert [stored.atoms.get_chemical_formula() for stored in structures] == ["C2", "C2"]
 
 
+@pytest.mark.parametrize(("file_format", "suffix"), [("poscar", "vasp"), ("extxyz", "extxyz")])
+def test_files_have_the_format_asked_for(tmp_path: Path, file_format: str, suffix: str) -> None:
+    run(*DIAMOND, "-o", str(tmp_path), "--format", file_format)
+    found = sorted(tmp_path.glob(f"*.{suffix}"))
+    assert len(found) == 2
+    assert [next(iter(read_structures(path))).atoms.get_chemical_formula() for path in found] == ["C2", "C2"]
+
+
 def test_known_structures_can_be_started_from(tmp_path: Path) -> None:
     known = tmp_path / "known.extxyz"
     known.write_text(write_structure(bulk("Si", "diamond", a=5.43), "extxyz"))
@@ -148,8 +156,10 @@ def test_molecules_are_written_with_their_positions_only(tmp_path: Path) -> None
         (["generate", "C", "--model", "diamond", "-n", "0"], "Ask for 1 to 10,000 structures"),
         (["generate", "C", "--starts", "guess=1"], "'guess=1' is no mix of starts. Give shares of references, wyckoff"),
         (["generate", "C", "--starts", "random="], "'random=' is no mix"),
+        (["generate", "C", "--space-groups", "Q1"], "there is no such space group"),
         (["generate", "C", "--starts", "random=-1"], "'random=-1' is no mix"),
         (["generate", "LiS2", "--model", "diamond"], "has not learned Li, S"),
+        (["generate", "C", "--molecule", "--format", "cif"], "Give --format extxyz"),
         (["train", "--recipe", "none", "-o", "x"], "There is no recipe 'none'. Use one of: diamond, mp20"),
         (["train", "--recipe", "mp20", "-o", "x"], "Give --data FOLDER"),
         (["references", "import", "no-such-file.cif"], "no-such-file.cif"),

@@ -79,7 +79,7 @@ def assert_same_crystal(found: Atoms, expected: Atoms, tolerance: float = 1e-6) 
     assert fingerprint(found) == fingerprint(expected)
 
 
-@pytest.mark.parametrize("format_", ["cif", "poscar", "extxyz"])
+@pytest.mark.parametrize("format_", ["cif", "poscar", "extxyz", "pymatgen"])
 def test_a_written_crystal_is_read_back(skewed: Atoms, format_) -> None:
     text = write_structure(skewed, format_)
     (found,) = parse_structures(text, format_)

@@ -21,7 +21,7 @@ from rm_engine.checkpoint import Model, load_model, save_model
 from rm_engine.errors import InputError
 from rm_engine.potential import CACE
 from rm_engine.search import Start, Starts, generate_samples
-from rm_engine.search.starts import Turns
+from rm_engine.search.turns import Turns
 from rm_engine.spec import USUAL_MIX, GenerationSpec, StartKind, StartMix
 from rm_engine.structure import StructureBatch
 

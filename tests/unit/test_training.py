@@ -388,6 +388,7 @@ class TestRecipes:
         data = RECIPES["mp20"].load(mp20_folder(tmp_path, suffix))
         expected = [atoms for atoms in structures() if atoms.pbc.all()]
         assert len(data.validation) == 2
+        assert data.source == ""
         for atoms, original in zip(data.training, expected, strict=True):
             assert atoms.get_chemical_formula() == original.get_chemical_formula()
             assert atoms.get_volume() == pytest.approx(original.get_volume(), rel=1e-5)
@@ -398,6 +399,7 @@ class TestRecipes:
             write(tmp_path / "cifs" / f"{number}.cif", atoms)
         data = RECIPES["mp20"].load(tmp_path / "cifs")
         assert len(data.training) == 6
+        assert data.source == "cifs", "the card does not say MP-20"
         model = train(replace(SPEC, n_epochs=1), data, tmp_path / "run", source="files")
         assert set(model.card.elements) == {"C", "O", "Na", "Mg", "Cl"}
 

@@ -24,11 +24,11 @@ int evaluate_batch(const struct potential* p, int64_t n_structures, const int64_
 int relax(const struct potential* p, const struct relaxation_config* config, struct relaxation* r, int64_t n_steps) {
   struct workspace* w = new_workspace();
   struct skinned near;
-  double *positions = malloc(3 * r->n_atoms * sizeof(double)), *forces = malloc(3 * r->n_atoms * sizeof(double));
-  int fine = new_list(&near, r->n_atoms) && w && positions && forces;
-  int status = fine ? run_steps(p, config, r, n_steps, w, &near, positions, forces) : NO_MEMORY;
-  free(positions);
-  free(forces);
+  double* rows = malloc(9 * r->n_atoms * sizeof(double)); /* positions, forces and room to make them symmetric */
+  int fine = new_list(&near, r->n_atoms) && w && rows;
+  double *forces = rows + 3 * r->n_atoms, *spare = rows + 6 * r->n_atoms;
+  int status = fine ? run_steps(p, config, r, n_steps, w, &near, rows, forces, spare) : NO_MEMORY;
+  free(rows);
   free_list(&near);
   free_workspace(w);
   return status;

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "skin.h"
+#include "symmetry.h"
 
 enum { FREE, FIXED_VOLUME, FIXED };                                                          /* what the cell may do */
 enum { GOES_ON, CONVERGED, OUT_OF_STEPS, SET_ASIDE, REDUCE, NO_MEMORY, TOO_MANY_NEIGHBORS }; /* how a run ended */
@@ -27,6 +28,7 @@ struct relaxation {
   double reference_cell[9], deformation[9], cell_velocity[9];
   double time_step, mixing, start_volume, energy, potential_seconds;
   int64_t n_downhill, n_steps, reduced_at;
+  struct symmetry symmetry;
 };
 
 static double seconds(void) {
@@ -65,18 +67,25 @@ static int check_geometry(const struct relaxation* r, const struct relaxation_co
   return least_height(cell) < c->smallest_height ? FLAT : FINE;
 }
 
-/* Forces on the reference positions and on n_atoms F; the largest norm of their rows. `answer->forces` is overwritten.
- */
-static double generalize(const struct relaxation* r, const struct relaxation_config* c, struct answer* answer,
-                         double on_cell[9]) {
+/* The largest norm of rows of three numbers, squared; NaN where there is one. */
+static double largest_row2(const double* rows, int64_t n) {
+  double largest = 0;
+  for (int64_t i = 0; i < n; i++) {
+    double norm2 = inner(rows + 3 * i, rows + 3 * i, 3);
+    if (!(norm2 <= largest) && !isnan(largest)) largest = norm2;
+  }
+  return largest;
+}
+
+/* Forces on the reference positions, in the place of those in `answer`, and on n_atoms F. */
+static void generalize(const struct relaxation* r, const struct relaxation_config* c, struct answer* answer,
+                       double on_cell[9]) {
   const double* f = r->deformation;
-  double largest = 0, inverse[9];
+  double inverse[9];
   for (int64_t i = 0; i < r->n_atoms; i++) {
     double *at = answer->forces + 3 * i, row[3];
     for (int axis = 0; axis < 3; axis++) row[axis] = at[0] * f[axis] + at[1] * f[3 + axis] + at[2] * f[6 + axis];
     memcpy(at, row, sizeof row);
-    double norm2 = inner(row, row, 3);
-    if (!(norm2 <= largest)) largest = norm2;
   }
   memset(on_cell, 0, 9 * sizeof(double));
   if (c->cell != FIXED && is_crystal(r)) {
@@ -89,12 +98,7 @@ static double generalize(const struct relaxation* r, const struct relaxation_con
       for (int k = 0; k < 9; k++) on_cell[k] -= along / norm2 * inverse[3 * (k % 3) + k / 3];
     }
     for (int k = 0; k < 9; k++) on_cell[k] /= r->n_atoms;
-    for (int row = 0; row < 3; row++) {
-      double norm2 = inner(on_cell + 3 * row, on_cell + 3 * row, 3);
-      if (!(norm2 <= largest)) largest = norm2;
-    }
   }
-  return sqrt(largest);
 }
 
 /* One step of FIRE (fire.py). */
@@ -141,7 +145,8 @@ static int wants_reduction(struct relaxation* r, const struct relaxation_config*
 }
 
 static int run_steps(const struct potential* p, const struct relaxation_config* c, struct relaxation* r,
-                     int64_t n_steps, struct workspace* w, struct skinned* near, double* positions, double* forces) {
+                     int64_t n_steps, struct workspace* w, struct skinned* near, double* positions, double* forces,
+                     double* spare) {
   double cell[9], on_cell[9];
   struct structure s = {r->n_atoms, r->species, positions, cell};
   struct answer answer = {.forces = forces};
@@ -164,7 +169,10 @@ static int run_steps(const struct potential* p, const struct relaxation_config* 
     evaluate(p, &s, &near->list, w, &answer);
     r->potential_seconds += seconds() - begin;
     r->energy = answer.energy;
-    double largest = generalize(r, c, &answer, on_cell);
+    generalize(r, c, &answer, on_cell);
+    if (r->symmetry.n_operations) symmetrize(&r->symmetry, r->n_atoms, forces, on_cell, spare);
+    double on_atoms2 = largest_row2(forces, r->n_atoms), on_cell2 = largest_row2(on_cell, 3);
+    double largest = sqrt(on_cell2 <= on_atoms2 || isnan(on_atoms2) ? on_atoms2 : on_cell2);
     if (!isfinite(answer.energy) || !isfinite(largest)) r->reason = NOT_FINITE;
     else if (largest > c->largest_force) r->reason = FORCES_BLEW_UP;
     if (r->reason) return SET_ASIDE;

@@ -1,0 +1,89 @@
+"""What is asked of the fields of a run: bounds, and which of them go together."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from rm_engine.errors import InputError
+from rm_engine.spec.cell import check_cell
+
+if TYPE_CHECKING:
+    from rm_engine.spec.generation import GenerationSpec
+
+
+def check_system(spec: GenerationSpec) -> None:
+    """A chemical system leaves it to the search how much of which formula goes into which cell."""
+    if not spec.is_crystal:
+        reason, way = "a chemical system is searched for crystals", "Give a formula, or ask for crystals."
+        raise _conflict("composition", spec.composition, reason, way)
+    for field, value in (("cell", spec.cell), ("formula_units", spec.formula_units)):
+        if value is not None:
+            reason = "the formulas of a chemical system differ in size, and each has cells of its own"
+            raise _conflict(field, value, reason, "Leave it out, or give a formula.")
+
+
+def check_volume(spec: GenerationSpec) -> None:
+    """One of volume, density and cell says how large a start is, and only what relaxes has a volume to keep."""
+    if spec.fixed_volume and (spec.fixed_cell or not spec.is_crystal):
+        reason = "only crystals whose cell relaxes have a volume to keep"
+        raise _conflict("fixed_volume", True, reason, "Leave it out, or ask for crystals whose cell is free.")
+    if spec.density is not None:
+        check_range("density", spec.density, 0.01, 50.0, "Give a density from 0.01 to 50 g/cm³.")
+        if spec.volume_per_atom is not None or not spec.chooses_cell:
+            reason = "a cell or a volume is given as well, or no crystal is asked for"
+            way = "Give one of density, volume_per_atom and cell; density is for crystals only."
+            raise _conflict("density", spec.density, reason, way)
+    if spec.volume_per_atom is not None:
+        low, high = spec.volume_per_atom
+        for bound in (low, high):
+            check_range("volume_per_atom", bound, 1.0, 1000.0, "Give volumes from 1 to 1000 Å³ per atom.")
+        if low > high:
+            raise InputError(
+                "impossible_volume", "volume_per_atom", (low, high), "the range is empty", "Give [lowest, highest]."
+            )
+        if spec.cell is not None:
+            raise _conflict("volume_per_atom", (low, high), "the cell already sets the volume", "Give only one.")
+
+
+def check_cell_given(spec: GenerationSpec) -> None:
+    """A cell is a basis, and there is one where one is needed."""
+    if spec.cell is not None:
+        check_cell(spec.cell)
+    elif not (spec.is_crystal or spec.is_molecule):
+        way = "Give the cell, rows are vectors in Å."
+        raise InputError("cell_required", "cell", None, "a partly periodic boundary needs a cell", way)
+    elif spec.fixed_cell:
+        raise InputError("cell_required", "cell", None, "there is no cell to keep fixed", "Give the cell as well.")
+
+
+def check_starts(spec: GenerationSpec) -> None:
+    """What brings a cell of its own is for crystals whose cell the search chooses."""
+    if spec.allowed_space_groups is not None and not spec.chooses_cell:
+        reason = "a space group brings a cell of its own, and only crystals have one"
+        way = "Leave out the cell and ask for crystals, or leave out the space groups."
+        raise _conflict("space_groups", spec.space_groups, reason, way)
+    if spec.starts is not None and (spec.starts.references > 0 or spec.starts.wyckoff > 0) and not spec.chooses_cell:
+        reason = "known structures and Wyckoff positions bring a cell of their own, and only crystals have one"
+        raise _conflict("starts", asdict(spec.starts), reason, "Leave out the cell, or ask for random starts.")
+
+
+def check_swaps(spec: GenerationSpec) -> None:
+    """Atoms are exchanged only where nothing else says which is where."""
+    if spec.swaps and (spec.is_molecule or spec.space_groups is not None):
+        reason = "the bonds of a molecule, or the space group asked for, say which atom is where"
+        raise _conflict("swaps", spec.swaps, reason, "Leave it out, or ask for crystals of any symmetry.")
+
+
+def _conflict(field: str, value: Any, reason: str, way: str) -> InputError:  # noqa: ANN401  # of any field
+    return InputError("conflicting_fields", field, value, reason, way)
+
+
+def check_range(field: str, value: float, low: float, high: float, hint: str) -> None:
+    """Refuse a value that does not lie between two bounds, these included.
+
+    Raises:
+        InputError: it does not; ``hint`` is the way out.
+    """
+    if not low <= value <= high:  # also refuses NaN
+        raise InputError("out_of_range", field, value, f"the value must lie between {low:g} and {high:g}", hint)
