@@ -10,7 +10,7 @@ PYTEST_ARGS ?=
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test lint test-slow storm storm-long fuzz docs openapi pictures bench performance bench-csp15 bench-csp-val bench-stay train-diamond train-mp20 lock clean
+.PHONY: help setup demo up test lint retry test-slow storm storm-long fuzz docs openapi pictures bench performance bench-csp15 bench-csp-val bench-stay train-diamond train-mp20 lock clean
 
 help:  ## Show what there is
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -39,6 +39,9 @@ lint: $(INSTALLED)  ## Format, style, types, import contracts
 
 test: lint  ## The gate: lint, then every test but the slow ones, with coverage
 	$(BIN)/pytest -m "not slow" --cov --cov-report=term:skip-covered --cov-fail-under=$(COVERAGE_FLOOR) $(PYTEST_ARGS)
+
+retry: $(INSTALLED)  ## The tests that failed last, one at a time
+	$(BIN)/pytest -m "not slow" --last-failed --last-failed-no-failures none --cov --cov-append --cov-report=term:skip-covered --cov-fail-under=$(COVERAGE_FLOOR) -rA
 
 test-slow: $(INSTALLED)  ## Campaigns of minutes: what the models find
 	$(BIN)/pytest -m slow --timeout=7200 $(PYTEST_ARGS)
