@@ -266,8 +266,13 @@ class GenerationSpec:
             )
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values for JSON; :meth:`from_json` is the inverse."""
-        return asdict(self)
+        """Plain values for JSON; :meth:`from_json` is the inverse.
+
+        Options that ask for nothing, as they do by default, are left out: a worker of the version before, which does
+        not know the newest of them, can do the runs that do not use them.
+        """
+        neutral = {field.name: field.default for field in fields(self) if not field.default}
+        return {name: value for name, value in asdict(self).items() if neutral.get(name, ...) != value}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:

@@ -54,9 +54,9 @@ class JobItem(BaseModel):
     def of(cls, view: JobView) -> JobItem:
         """The answer for a job."""
         links = {"self": f"/jobs/{view.id}", "structures": f"/structures?job={view.id}"}
-        parts = GenerationSpec.from_json(view.spec).parts
-        formulas = [FormulaShare(formula=part.formula.reduced, n=part.n) for part in parts]
-        return cls.model_validate({**vars(view), "formulas": formulas, "links": links})
+        spec = GenerationSpec.from_json(view.spec)
+        formulas = [FormulaShare(formula=part.formula.reduced, n=part.n) for part in spec.parts]
+        return cls.model_validate({**vars(view), "spec": asdict(spec), "formulas": formulas, "links": links})
 
 
 class SpaceGroup(BaseModel):
