@@ -13,7 +13,7 @@ from benchmarks.report import Row
 from benchmarks.timing import cpu_seconds, wall_seconds
 from rm_engine import GenerationSpec
 from rm_engine.analysis import hull_energies
-from service.domain import PUBLIC_GROUP, Claim, GeneratedRecord, HullEntry
+from service.domain import PUBLIC_GROUP, GeneratedRecord, GenerationClaim, HullEntry
 from service.jobs import (
     claim_chunk,
     list_due_chunks,
@@ -87,13 +87,13 @@ def _time_arrival(store: Store, entry: HullEntry, height: float) -> float:
     return stored + wall_seconds(update_hull)
 
 
-def _claim(store: Store, job_id: str) -> Claim:
+def _claim(store: Store, job_id: str) -> GenerationClaim:
     """The next chunk of the job."""
     (chunk_id,) = list_due_chunks(store, job_id=job_id)
     claim = claim_chunk(store, chunk_id, "benchmark", lease_seconds=600)
-    if claim is None:
-        raise RuntimeError(f"{chunk_id} cannot be claimed.")
-    return claim
+    if isinstance(claim, GenerationClaim):
+        return claim
+    raise RuntimeError(f"{chunk_id} cannot be claimed.")
 
 
 def time_hull(n_entries: int = 10_000, n_rounds: int = 3) -> Row:

@@ -83,6 +83,8 @@ class JobItem(Answer):
     counts: JobCounts
     n_steps: int
     error: str | None
+    kind: Literal["generate", "train"]
+    model: str
     spec: dict[str, Any]
     formulas: list[FormulaShare]
     created_at: datetime
@@ -208,6 +210,7 @@ class ModelItem(Answer):
     elements: list[str]
     energy_kind: EnergyKind
     data: str
+    own: bool
     scores: dict[str, Any]
     potential: dict[str, Any]
     links: dict[str, str]
@@ -220,6 +223,21 @@ class ModelDetail(ModelItem):
     reference_energies: dict[str, float]
     recipe: dict[str, Any]
     training: dict[str, Any]
+
+
+class TrainingCurve(Answer):
+    """Scores of a training in columns, a row for each epoch."""
+
+    epoch: list[int]
+    loss: list[float]
+    force_rmse: list[float | None]
+    validation_loss: list[float | None]
+    validation_force_rmse: list[float | None]
+    validation_stress_rmse: list[float | None]
+
+
+class Nothing(Answer):
+    """An answer without content."""
 
 
 class ReferenceItem(Answer):

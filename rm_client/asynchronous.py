@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack
@@ -24,8 +24,9 @@ from rm_client.answers import (
     StructureDetail,
     StructureItem,
     StructurePoints,
+    TrainingCurve,
 )
-from rm_client.calls import AnyAnswer, Call, FileFormat, GenerateOptions, StructureFilters
+from rm_client.calls import AnyAnswer, Call, FileFormat, GenerateOptions, StructureFilters, TrainOptions
 from rm_client.conversion import to_data_frame
 from rm_client.downloads import arriving, export_structures
 from rm_client.errors import JobEndedError, UnreachableError, explain_refusal
@@ -33,6 +34,7 @@ from rm_client.patience import be_patient
 from rm_client.progress import show_progress
 
 if TYPE_CHECKING:
+    import ase
     import pandas as pd
 
 
@@ -124,6 +126,33 @@ class AsyncClient:
     async def model(self, name: str) -> ModelDetail:
         """A model with all that is on record."""
         return await self._send(calls.get_model(name))
+
+    async def train(
+        self,
+        name: str,
+        structures: Sequence[ase.Atoms] = (),
+        *,
+        idempotency_key: str | None = None,
+        **options: Unpack[TrainOptions],
+    ) -> AsyncJob:
+        """Queue the training of a model of one's own."""
+        return AsyncJob(self, await self._send(calls.train(name, structures, options, idempotency_key)))
+
+    async def curve(self, job_id: str) -> TrainingCurve:
+        """The scores of a training, epoch by epoch, so far or in the end."""
+        return await self._send(calls.get_curve(job_id))
+
+    async def upload_model(self, name: str, content: bytes) -> ModelItem:
+        """Add a model, as a file of :meth:`download_model` holds it, under a name."""
+        return await self._send(calls.upload_model(name, content))
+
+    async def download_model(self, name: str, path: Path | str) -> None:
+        """Write a model into a file ``*.safetensors``, which ``rm_engine.load_model`` reads."""
+        await AsyncRetrying(**self._patience)(self._download, calls.download_model(name), Path(path))
+
+    async def delete_model(self, name: str) -> None:
+        """Delete a model of one's own; structures that it made stay."""
+        await self._send(calls.delete_model(name))
 
     def references(self, composition: str | None = None) -> AsyncIterator[ReferenceItem]:
         """The known structures, of a composition or all."""

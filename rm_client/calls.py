@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Generic, Literal, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypedDict, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -18,14 +18,20 @@ from rm_client.answers import (
     JobState,
     ModelDetail,
     ModelItem,
+    Nothing,
     Page,
     ReferenceItem,
     StartKind,
     StructureDetail,
     StructureItem,
     StructurePoints,
+    TrainingCurve,
 )
+from rm_client.conversion import to_extxyz
 from rm_client.errors import AnswerError, ClientError, explain_refusal
+
+if TYPE_CHECKING:
+    import ase
 
 DEFAULT_URL: Final = "http://localhost:8000"
 TIMEOUT_SECONDS: Final = 30.0
@@ -80,6 +86,17 @@ class StructureFilters(TypedDict, total=False):
     sort: Literal["energy", "-energy", "energy_above_hull", "-energy_above_hull", "created", "-created"]
 
 
+class TrainOptions(TypedDict, total=False):
+    """What ``POST /models`` takes beside name and structures; see docs/openapi.json."""
+
+    structure_ids: Sequence[str]
+    query: StructureFilters
+    recipe: Literal["new", "fine-tune"]
+    base: str
+    epochs: int
+    seed: int
+
+
 @dataclass(frozen=True)
 class Call(Generic[AnyAnswer]):
     """A request and the kind of its answer.
@@ -106,7 +123,7 @@ class Call(Generic[AnyAnswer]):
         if response.is_error:
             raise explain_refusal(response)
         try:
-            return self.answer.model_validate_json(response.content)
+            return self.answer.model_validate_json(response.content or "{}")
         except ValidationError as error:
             raise AnswerError(
                 f"{response.url} gave no answer of rmatch ({response.status_code}). Check the URL, and the versions of "
@@ -170,6 +187,37 @@ def list_models() -> Call[Page[ModelItem]]:
 def get_model(name: str) -> Call[ModelDetail]:
     """A model."""
     return Call("GET", _path("models", name), ModelDetail)
+
+
+def train(
+    name: str, structures: Sequence[ase.Atoms], options: TrainOptions, idempotency_key: str | None
+) -> Call[JobItem]:
+    """Queue a training; under its key it may be sent again and again."""
+    files = [{"format": "extxyz", "content": to_extxyz(structures)}] if structures else []
+    headers = {"Idempotency-Key": idempotency_key or str(uuid.uuid4())}
+    body = {"name": name, "structures": files, **options}
+    return Call("POST", "/models", JobItem, {"json": body, "headers": headers})
+
+
+def get_curve(job_id: str) -> Call[TrainingCurve]:
+    """The scores of a training."""
+    return Call("GET", f"{_path('jobs', job_id)}/curve", TrainingCurve)
+
+
+def upload_model(name: str, content: bytes) -> Call[ModelItem]:
+    """Add a model; the very same again changes nothing."""
+    headers = {"Content-Type": "application/octet-stream"}
+    return Call("PUT", _path("models", name), ModelItem, {"content": content, "headers": headers})
+
+
+def download_model(name: str) -> dict[str, Any]:
+    """The arguments of :meth:`httpx.Client.stream` for the file of a model."""
+    return {"method": "GET", "url": f"{_path('models', name)}/file"}
+
+
+def delete_model(name: str) -> Call[Nothing]:
+    """Delete a model."""
+    return Call("DELETE", _path("models", name), Nothing)
 
 
 def list_references(composition: str | None) -> Call[Page[ReferenceItem]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from io import StringIO
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -38,6 +39,17 @@ def to_pymatgen(atoms: PlainAtoms) -> Structure:
     if not all(atoms.periodic):
         raise ValueError("This is no crystal, and has no lattice. Take its `atoms`.")
     return AseAtomsAdaptor.get_structure(to_ase(atoms))
+
+
+def to_extxyz(structures: Sequence[ase.Atoms]) -> str:
+    """Structures in the text of one file, without what is not theirs to be learned from: energies, forces."""
+    from ase.io import write
+
+    text = StringIO()
+    for atoms in structures:
+        bare = type(atoms)(numbers=atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
+        write(text, bare, format="extxyz")
+    return text.getvalue()
 
 
 def to_data_frame(items: Iterable[StructureItem]) -> pd.DataFrame:

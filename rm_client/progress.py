@@ -19,7 +19,7 @@ def show_progress(*, shown: bool) -> Iterator[Callable[[JobItem], None]]:
         bar = progress.add_task("", total=None)
 
         def show(job: JobItem) -> None:
-            description = f"{job.spec['composition']} {job.state}"
+            description = f"{job.spec.get('composition', job.model)} {job.state}"
             progress.update(bar, description=description, completed=job.counts.finished, total=job.counts.requested)
 
         yield show

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -26,8 +26,9 @@ from rm_client.answers import (
     StructureDetail,
     StructureItem,
     StructurePoints,
+    TrainingCurve,
 )
-from rm_client.calls import AnyAnswer, Call, FileFormat, GenerateOptions, StructureFilters
+from rm_client.calls import AnyAnswer, Call, FileFormat, GenerateOptions, StructureFilters, TrainOptions
 from rm_client.conversion import to_data_frame
 from rm_client.downloads import arriving, export_structures
 from rm_client.errors import JobEndedError, UnreachableError, explain_refusal
@@ -145,6 +146,40 @@ class Client:
     def model(self, name: str) -> ModelDetail:
         """A model with all that is on record."""
         return self._send(calls.get_model(name))
+
+    def train(
+        self,
+        name: str,
+        structures: Sequence[ase.Atoms] = (),
+        *,
+        idempotency_key: str | None = None,
+        **options: Unpack[TrainOptions],
+    ) -> Job:
+        """Queue the training of a model of one's own.
+
+        Args:
+            name: of the model.
+            structures: at rest, crystals or molecules; one is enough.
+            idempotency_key: the same request under the same key gives the same job; a new key unless given.
+            options: see :class:`rm_client.calls.TrainOptions`.
+        """
+        return Job(self, self._send(calls.train(name, structures, options, idempotency_key)))
+
+    def curve(self, job_id: str) -> TrainingCurve:
+        """The scores of a training, epoch by epoch, so far or in the end."""
+        return self._send(calls.get_curve(job_id))
+
+    def upload_model(self, name: str, content: bytes) -> ModelItem:
+        """Add a model, as a file of :meth:`download_model` holds it, under a name."""
+        return self._send(calls.upload_model(name, content))
+
+    def download_model(self, name: str, path: Path | str) -> None:
+        """Write a model into a file ``*.safetensors``, which ``rm_engine.load_model`` reads."""
+        Retrying(**self._patience)(self._download, calls.download_model(name), Path(path))
+
+    def delete_model(self, name: str) -> None:
+        """Delete a model of one's own; structures that it made stay."""
+        self._send(calls.delete_model(name))
 
     def references(self, composition: str | None = None) -> Iterator[ReferenceItem]:
         """The known structures, of a composition or all."""

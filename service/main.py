@@ -12,7 +12,20 @@ from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
-from service.api import downloads, events, health, jobs, metrics, models, pages, references, structures, web, workers
+from service.api import (
+    downloads,
+    events,
+    health,
+    jobs,
+    metrics,
+    models,
+    pages,
+    references,
+    structures,
+    trainings,
+    web,
+    workers,
+)
 from service.api.contract import complete
 from service.api.headers import SecureHeaders
 from service.api.limits import BodyLimit
@@ -75,7 +88,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, seconds=settings.body_seconds)
     _add_gates(app, services)
     install_problem_handlers(app, dress)
-    for module in (jobs, events, downloads, structures, references, models, workers, metrics, health, pages, web):
+    for module in (
+        jobs, events, downloads, structures, references, models, trainings, workers, metrics, health, pages, web,
+    ):  # fmt: skip
         app.include_router(module.router)
     for router in optimade.routers:
         app.include_router(router)
@@ -89,7 +104,7 @@ def _add_gates(app: FastAPI, services: Services) -> None:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=origins,
-            allow_methods=("GET", "POST", "DELETE"),
+            allow_methods=("GET", "POST", "PUT", "DELETE"),
             allow_headers=("Authorization", "X-API-Key", "Content-Type", "Idempotency-Key", "Last-Event-ID"),
             expose_headers=("Location", "Retry-After", "WWW-Authenticate", "X-Request-ID"),
         )

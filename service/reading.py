@@ -1,7 +1,8 @@
 """Reads the text of a structure file in a process that can do nothing else: the child of :mod:`service.sandbox`.
 
 ``python -m service.reading SECONDS BYTES`` takes ``[text, format]`` as JSON on its standard input, and answers on its
-standard output with a list of structures, or with the fields of an :class:`InputError`.
+standard output with a list of structures, or with the fields of an :class:`InputError`. Of a model, in Base64, it
+answers with the card.
 """
 
 from __future__ import annotations
@@ -9,15 +10,20 @@ from __future__ import annotations
 import json
 import sqlite3
 import sys
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from contextlib import closing
 from typing import Any, Final
 
-from rm_engine.errors import InputError
+from rm_engine.errors import CheckpointError, InputError
 from rm_engine.files import FileLimits, Format, parse_structures, to_json
+from rm_engine.spec import unpack_card
 from rm_engine.spec.limits import MAX_ATOMS
 from service.confinement import limit, seal
 
+MODEL: Final = "model"
+"""The format that is none of structures."""
+MAX_CUTOFF: Final = 8.0
+"""Å, of an uploaded model: neighbours grow with its cube, and no shipped model has more than 4.5."""
 MAX_STRUCTURES: Final = 1000
 MAX_ANSWER_BYTES: Final = 32 * 1024**2
 
@@ -59,12 +65,34 @@ def answer(text: str, format_: Format) -> list[dict[str, Any]] | dict[str, str]:
         structures = [to_json(atoms) for atoms in parse_structures(text, format_, "content", limits)]
     except InputError as error:
         structures, refusal = [], error
-    return structures or {name: getattr(refusal, name) for name in ("code", "value", "reason", "hint")}
+    return structures or _tell(refusal)
+
+
+def answer_card(content: bytes) -> dict[str, str]:
+    """The card of a model, or why it is none."""
+    hint = "Send a file as GET /models/{name}/file gives it."
+    try:
+        card = unpack_card(content)
+    except CheckpointError as error:
+        return _tell(InputError("unreadable_model", "content", "a file", str(error), hint))
+    cutoff = max(config.cutoff for config in (card.potential, card.formation) if config is not None)
+    if cutoff > MAX_CUTOFF:
+        reason = f"a cutoff beyond {MAX_CUTOFF:g} Å has too many neighbours"
+        return _tell(InputError("unreadable_model", "content", f"{cutoff:g} Å", reason, "Train with a shorter one."))
+    return {"card": card.to_json()}
+
+
+def _tell(refusal: InputError) -> dict[str, str]:
+    return {name: getattr(refusal, name) for name in ("code", "value", "reason", "hint")}
 
 
 if __name__ == "__main__":
     limit(int(sys.argv[1]), int(sys.argv[2]), MAX_ANSWER_BYTES)
     content, format_name = json.load(sys.stdin)
-    load_parser(format_name)
-    seal()
-    json.dump(answer(content, format_name), sys.stdout)
+    if format_name == MODEL:
+        seal()
+        json.dump(answer_card(b64decode(content)), sys.stdout)
+    else:
+        load_parser(format_name)
+        seal()
+        json.dump(answer(content, format_name), sys.stdout)

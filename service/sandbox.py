@@ -11,20 +11,22 @@ import os
 import signal
 import subprocess
 import sys
+from base64 import b64encode
 from dataclasses import dataclass, field
 from tempfile import TemporaryFile
 from threading import BoundedSemaphore
-from typing import IO, Annotated, Final
+from typing import IO, Annotated, Final, TypeVar
 
 import structlog
 from pydantic import BaseModel, Field, FiniteFloat, TypeAdapter, ValidationError
 
 from rm_engine.errors import InputError
 from rm_engine.files import Format
+from rm_engine.spec import ModelCard
 from rm_engine.spec.limits import MAX_ATOMS
 from rm_engine.units import SYMBOLS
 from service.domain import AtomsJson, BusyError
-from service.reading import MAX_ANSWER_BYTES, MAX_STRUCTURES
+from service.reading import MAX_ANSWER_BYTES, MAX_STRUCTURES, MODEL
 
 _MORE_WALL_THAN_CPU: Final = 1.5
 _PLACES: Final = 2
@@ -53,8 +55,16 @@ class _Refusal(BaseModel):
     hint: str
 
 
+class _Card(BaseModel):
+    """The card of a model that a child has read."""
+
+    card: str
+
+
 _Structures = Annotated[list[_Structure], Field(min_length=1, max_length=MAX_STRUCTURES)]
-_ANSWER: Final[TypeAdapter[list[_Structure] | _Refusal]] = TypeAdapter(_Structures | _Refusal)
+_STRUCTURES: Final[TypeAdapter[list[_Structure] | _Refusal]] = TypeAdapter(_Structures | _Refusal)
+_CARD: Final[TypeAdapter[_Card | _Refusal]] = TypeAdapter(_Card | _Refusal)
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -78,28 +88,40 @@ class Sandbox:
             InputError: the content does not parse, or reading it passed a limit.
             BusyError: other uploads are being read.
         """
+        return [structure.model_dump() for structure in self._ask(content, format_, _STRUCTURES)]
+
+    def read_card(self, content: bytes) -> ModelCard:
+        """The card in the file of a model, whose weights are as it says (:func:`rm_engine.spec.unpack_card`).
+
+        Raises:
+            InputError: it is no such file, or reading it passed a limit.
+            BusyError: other uploads are being read.
+        """
+        return ModelCard.from_json(self._ask(b64encode(content).decode(), MODEL, _CARD).card)
+
+    def _ask(self, content: str, format_: str, form: TypeAdapter[_T | _Refusal]) -> _T:
         if not self.places.acquire(timeout=_WAIT_SECONDS):
             raise BusyError("Other uploads are being read. Try again soon.")
         try:
-            answer = self._ask_child(content, format_)
+            answer = self._ask_child(content, format_, form)
         finally:
             self.places.release()
         if isinstance(answer, _Refusal):
             raise InputError(field="content", **answer.model_dump())
-        return [structure.model_dump() for structure in answer]
+        return answer
 
-    def _ask_child(self, content: str, format_: Format) -> list[_Structure] | _Refusal:
+    def _ask_child(self, content: str, format_: str, form: TypeAdapter[_T | _Refusal]) -> _T | _Refusal:
         with _open_buffer() as question, _open_buffer() as answer, _open_buffer() as complaints:
             question.write(json.dumps([content, format_]).encode())
             status = self._run_child(question, answer, complaints)
             try:
-                return _ANSWER.validate_json(_read_back(answer))
+                return form.validate_json(_read_back(answer))
             except ValidationError:
                 said = _read_back(complaints)[-2000:].decode(errors="replace")
                 _log.warning("upload_not_readable", status=status, child=said)
         return _Refusal(
             code="structure_file_too_large",
-            value=content,
+            value=content[:80],
             reason="reading it broke off: it takes too much time or memory, or it is malformed",
             hint="Send fewer or smaller structures, or another format.",
         )

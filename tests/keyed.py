@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 from fastapi.testclient import TestClient
 from httpx2 import Response
+from packed import pack
 
 from service.domain import Scope
 from service.domain.keys import KeyRequest
@@ -31,9 +32,11 @@ OPEN_PATHS = {
 """What is everybody's to see."""
 
 _OPERATORS_PATHS = {"/metrics", "/workers"}
+_POSCAR = "x\n1\n3 0 0\n0 3 0\n0 0 3\nLi\n1\nDirect\n0 0 0\n"
 _BODIES = {
     "/generate": {"composition": "C", "n": 1, "model": "diamond"},
-    "/references": {"name": "x", "format": "poscar", "content": "x\n1\n3 0 0\n0 3 0\n0 0 3\nLi\n1\nDirect\n0 0 0\n"},
+    "/models": {"name": "mine", "structures": [{"format": "poscar", "content": _POSCAR}]},
+    "/references": {"name": "x", "format": "poscar", "content": _POSCAR},
 }
 
 
@@ -54,11 +57,13 @@ class Call:
     def send(self, client: TestClient, headers: Any, **ids: str) -> Response:
         """Call it, for a model that is there and a job and structure that are not, unless others are given."""
         job_id = "0" * 26
+        name = "mine" if self.method in {"PUT", "DELETE"} else "diamond"
         path = self.path.format(
-            **{"job_id": job_id, "structure_id": f"{job_id}-00000", "name": "diamond", "version": "0", **ids}
+            **{"job_id": job_id, "structure_id": f"{job_id}-00000", "name": name, "version": "0", **ids}
         )
         json = _BODIES.get(self.path) if self.method == "POST" else None
-        return client.request(self.method, path, headers=headers, json=json)
+        content = pack("diamond") if self.method == "PUT" else None
+        return client.request(self.method, path, headers=headers, json=json, content=content)
 
 
 def calls_of(app: FastAPI) -> Iterator[Call]:

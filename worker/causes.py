@@ -8,6 +8,7 @@ from typing import Final
 from celery.exceptions import TimeLimitExceeded, WorkerLostError
 
 from rm_engine.errors import RMEngineError
+from service.domain import ServiceError
 
 _FOLDER: Final = re.compile(r"(?<![\w.:/])/(?:[^\s/'\":]+/)+")
 _END: Final = re.compile(r"signal (\d+)|exitcode (-?\d+)")
@@ -25,7 +26,7 @@ def describe_error(error: Exception) -> str:
     What follows is not for everybody: SQL and its values, the state of an allocator.
     """
     message = _FOLDER.sub("", str(error).partition("\n")[0])[:_MAX_LENGTH]
-    if isinstance(error, RMEngineError | ChunkStoppedError):
+    if isinstance(error, RMEngineError | ServiceError | ChunkStoppedError):
         return message
     named = f"{type(error).__name__}: {message}" if message else type(error).__name__
     return f"out of memory ({named})" if _is_out_of_memory(error) else named

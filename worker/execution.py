@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from rm_engine.analysis import Matcher
-from service.domain import ChunkKind, Claim
+from service.domain import ChunkKind, GenerationClaim, TrainingClaim
 from service.jobs import (
     load_hull_systems,
     load_job_structures,
@@ -22,6 +22,7 @@ from worker.models import LoadedModel, ModelCache
 from worker.outage import wait_out
 from worker.references import KnownStructures
 from worker.tally import Tally
+from worker.training import train_model
 
 
 class Execution:
@@ -31,22 +32,27 @@ class Execution:
         self._store = store
         self._tally = tally
         self._known = KnownStructures(store)
-        self.models = ModelCache(settings)
+        self._turn_seconds = settings.chunk_seconds / 2
+        self.models = ModelCache(settings, store)
 
-    def run(self, claim: Claim, heartbeat: Heartbeat) -> bool:
+    def run(self, claim: GenerationClaim | TrainingClaim, heartbeat: Heartbeat) -> bool:
         """Run a chunk and record the result; False when the claim no longer held.
 
         Raises:
             StoreUnavailableError: the database did not answer before there was a result; one that is there waits.
             RMEngineError: the chunk cannot be run, by anybody.
             LeaseLostError, StopRequestedError, ChunkTimeoutError: the heartbeat said so.
+            TurnOverError: a training has had its turn.
         """
-        loaded = self.models.load(claim.spec.model)
+        if isinstance(claim, TrainingClaim):
+            base = None if claim.spec.base is None else self.models.load(claim.spec.base, claim.group).model
+            return train_model(self._store, claim, base, heartbeat, self._turn_seconds, device=self.models.target)
+        loaded = self.models.load(claim.spec.model, claim.group)
         if claim.kind is ChunkKind.GENERATE:
             return self._generate(claim, loaded, heartbeat)
         return wait_out(lambda: self._analyse(claim, loaded, heartbeat), math.inf, heartbeat.check)
 
-    def _generate(self, claim: Claim, loaded: LoadedModel, heartbeat: Heartbeat) -> bool:
+    def _generate(self, claim: GenerationClaim, loaded: LoadedModel, heartbeat: Heartbeat) -> bool:
         prototypes = load_prototypes(self._store, claim) if claim.spec.start_mix.references > 0 else []
         result = generate_chunk(claim, loaded.model, prototypes, heartbeat.beat)
 
@@ -61,7 +67,7 @@ class Execution:
             self._tally.count_samples(len(result.structures), len(result.failures))
         return is_recorded
 
-    def _analyse(self, claim: Claim, loaded: LoadedModel, heartbeat: Heartbeat) -> bool:
+    def _analyse(self, claim: GenerationClaim, loaded: LoadedModel, heartbeat: Heartbeat) -> bool:
         originals = find_originals(load_job_structures(self._store, claim))
         heartbeat.check()
         systems = load_hull_systems(self._store, claim, loaded.fingerprint)

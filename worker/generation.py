@@ -10,11 +10,11 @@ from rm_engine import search
 from rm_engine.analysis import Matcher, examine_molecule
 from rm_engine.checkpoint import Model
 from rm_engine.files import from_json, to_json
-from service.domain import Claim, FailedSample, GeneratedRecord, Match, MoleculeRecord, Progress, Reference
+from service.domain import FailedSample, GeneratedRecord, GenerationClaim, Match, MoleculeRecord, Progress, Reference
 
 
 def generate_chunk(
-    claim: Claim, model: Model, prototypes: Iterable[Reference], on_progress: Callable[[Progress], None]
+    claim: GenerationClaim, model: Model, prototypes: Iterable[Reference], on_progress: Callable[[Progress], None]
 ) -> search.GenerationResult:
     """Generate the samples of a chunk.
 

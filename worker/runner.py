@@ -12,7 +12,7 @@ import structlog
 from structlog.contextvars import bound_contextvars
 
 from rm_engine.errors import RMEngineError
-from service.domain import Claim, StoreUnavailableError
+from service.domain import Claim, GenerationClaim, NameTakenError, StoreUnavailableError, TrainingClaim
 from service.jobs import announce_due_chunks, claim_chunk, fail_chunk, lose_chunk, release_chunk
 from service.queue import ChunkQueue
 from service.settings import Settings
@@ -24,6 +24,7 @@ from worker.outage import wait_out
 from worker.presence import Presence, name_worker
 from worker.shutdown import StopRequestedError, check_stop
 from worker.tally import Outcome, Tally
+from worker.training import TurnOverError
 
 _QUIET: Final = {Outcome.LEFT, Outcome.GIVEN_BACK}
 
@@ -81,13 +82,13 @@ class ChunkRunner:
         self._queue.close()
         self._store.close()
 
-    def _claim(self, chunk_id: str) -> Claim | None:
+    def _claim(self, chunk_id: str) -> GenerationClaim | TrainingClaim | None:
         settings = self._settings
         return claim_chunk(
             self._store, chunk_id, self._name, settings.lease_seconds, max_lost_attempts=settings.max_lost_attempts
         )
 
-    def _attempt(self, claim: Claim) -> Outcome:
+    def _attempt(self, claim: GenerationClaim | TrainingClaim) -> Outcome:
         """Run a claimed chunk, and leave it recorded, parked, or free for another attempt."""
         _log.info("chunk_started")
         try:
@@ -131,9 +132,9 @@ def _judge(error: Exception) -> Outcome:
             return Outcome.LEFT
         case LeaseLostError():
             return Outcome.FENCED
-        case StopRequestedError() | StoreUnavailableError():
+        case StopRequestedError() | StoreUnavailableError() | TurnOverError():
             return Outcome.GIVEN_BACK
-        case RMEngineError():  # on purpose, and the same for every attempt: no such model, a damaged checkpoint
+        case RMEngineError() | NameTakenError():  # on purpose, and the same for every attempt: no such model, say
             return Outcome.FAILED
         case _:
             return Outcome.BROKE

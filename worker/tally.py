@@ -24,7 +24,7 @@ class Outcome(StrEnum):
     """Its job was cancelled."""
 
     GIVEN_BACK = "given_back"
-    """The worker was to stop, or the database did not answer: no fault of the chunk."""
+    """The worker was to stop, the database did not answer, or a training has had its turn: no fault of the chunk."""
 
     FAILED = "failed"
     """No attempt would ever succeed."""

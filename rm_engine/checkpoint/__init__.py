@@ -2,7 +2,7 @@
 
 from rm_engine.checkpoint.calculator import RMCalculator, check_elements
 from rm_engine.checkpoint.model import Model
-from rm_engine.checkpoint.store import copy_parameters, load_model, read_tensors, replace_file, save_model
+from rm_engine.checkpoint.store import copy_parameters, load_model, read_model, read_tensors, replace_file, save_model
 
 __all__ = [
     "Model",
@@ -10,6 +10,7 @@ __all__ = [
     "check_elements",
     "copy_parameters",
     "load_model",
+    "read_model",
     "read_tensors",
     "replace_file",
     "save_model",

@@ -1,5 +1,5 @@
-"""Reading and writing checkpoints: ``NAME.safetensors`` (weights) beside ``NAME.json`` (the card). No pickle
-anywhere.
+"""Reading and writing checkpoints: ``NAME.safetensors`` (weights) beside ``NAME.json`` (the card), or both in one
+file. No pickle anywhere.
 """
 
 from __future__ import annotations
@@ -7,20 +7,17 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import load, load_file, save
 from torch import Tensor
 
 from rm_engine.checkpoint.model import Model
 from rm_engine.errors import CheckpointError, ModelNotFoundError
 from rm_engine.potential import CACE
-from rm_engine.spec import PotentialConfig, find_model, read_card
-
-FORMATION: Final = "formation/"
-"""Prefix of the weights of the potential that estimates formation energies."""
+from rm_engine.spec import ModelCard, PotentialConfig, find_model, read_card, unpack_card
+from rm_engine.spec.packing import FORMATION
 
 
 def load_model(
@@ -33,7 +30,8 @@ def load_model(
     """Load a trained model.
 
     Args:
-        name_or_path: name of a shipped model or of one in ``directories``, or the path of a checkpoint's JSON half.
+        name_or_path: name of a shipped model or of one in ``directories``, or the path of a checkpoint's JSON half, or
+            of a model in one file (:mod:`rm_engine.spec.packing`).
         directories: looked at before the shipped models.
         device: where to put it; by default CUDA when it is there, else the CPU.
         memory_budget: bytes that structures may take which relax together; by default most of a GPU's free memory. On a
@@ -43,16 +41,37 @@ def load_model(
         ModelNotFoundError: there is no such checkpoint.
         CheckpointError: it is there but cannot be used.
     """
-    is_path = isinstance(name_or_path, Path) or name_or_path.endswith(".json")
+    is_path = isinstance(name_or_path, Path) or name_or_path.endswith((".json", ".safetensors"))
     path = Path(name_or_path) if is_path else find_model(str(name_or_path), directories)
-    card = read_card(path)
+    if path.suffix == ".safetensors" and path.is_file():
+        return read_model(path.read_bytes(), path, device=device, memory_budget=memory_budget)
     weights_path = path.with_suffix(".safetensors")
-    weights = read_tensors(weights_path)
+    return _build(read_card(path), read_tensors(weights_path), weights_path, device, memory_budget)
+
+
+def read_model(
+    content: bytes, source: Path, *, device: torch.device | str | None = None, memory_budget: int | None = None
+) -> Model:
+    """The model in the content of one file; ``source`` names it in errors, the rest is as in :func:`load_model`.
+
+    Raises:
+        CheckpointError: it cannot be used.
+    """
+    return _build(unpack_card(content), load(content), source, device, memory_budget)
+
+
+def _build(
+    card: ModelCard,
+    weights: Mapping[str, Tensor],
+    source: Path,
+    device: torch.device | str | None,
+    memory_budget: int | None,
+) -> Model:
     target = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
 
     def build(config: PotentialConfig, prefix: str) -> CACE:
         potential = CACE(config)
-        copy_parameters(potential, _of_part(weights, prefix), weights_path)
+        copy_parameters(potential, _of_part(weights, prefix), source)
         return potential.to(target).eval().requires_grad_(False)
 
     formation = None if card.formation is None else build(card.formation, FORMATION)

@@ -68,10 +68,7 @@ class RankingTrainer(Descent[RankingSpec, RankingRecord]):
         device: torch.device | str = "cpu",
         initial: Mapping[str, Tensor] | None = None,
     ) -> None:
-        potential = make_potential(spec, device)
-        if initial is not None:
-            potential.load_state_dict(dict(initial))
-        super().__init__(spec, potential)
+        super().__init__(spec, make_potential(spec, device, initial))
         self._training = Part(training, device)
         self._validation = Part(validation, device)
 

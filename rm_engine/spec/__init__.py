@@ -5,6 +5,8 @@ from rm_engine.spec.cell import Cell
 from rm_engine.spec.fingerprint import read_fingerprint
 from rm_engine.spec.formula import Formula, parse_formula
 from rm_engine.spec.generation import GenerationSpec, default_model, default_n
+from rm_engine.spec.model import ModelSpec
+from rm_engine.spec.packing import fingerprint_content, pack_model, unpack_card
 from rm_engine.spec.parts import Part
 from rm_engine.spec.starts import START_KINDS, USUAL_MIX, StartKind, StartMix
 from rm_engine.spec.system import ChemicalSystem, parse_composition
@@ -19,6 +21,7 @@ __all__ = [
     "Formula",
     "GenerationSpec",
     "ModelCard",
+    "ModelSpec",
     "NoiseSpec",
     "Part",
     "PotentialConfig",
@@ -29,9 +32,12 @@ __all__ = [
     "default_model",
     "default_n",
     "find_model",
+    "fingerprint_content",
     "list_models",
+    "pack_model",
     "parse_composition",
     "parse_formula",
     "read_card",
     "read_fingerprint",
+    "unpack_card",
 ]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 _LENGTH: Final = 12
 
@@ -24,7 +25,12 @@ def read_fingerprint(path: Path) -> str:
         ValueError: the card is no JSON.
     """
     card = json.loads(path.read_text(encoding="utf-8"))
+    return hash_model(card, path.with_suffix(".safetensors").read_bytes())
+
+
+def hash_model(card: Mapping[str, Any], weights: bytes) -> str:
+    """The short hash of a card and of what stands for its weights."""
     told = {name: value for name, value in card.items() if name != "training" and value is not None}
     digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
-    digest.update(path.with_suffix(".safetensors").read_bytes())
+    digest.update(weights)
     return digest.hexdigest()[:_LENGTH]

@@ -10,6 +10,9 @@ MAX_ATOMS: Final = 200
 MAX_SAMPLES: Final = 10_000
 MAX_STEPS: Final = 10_000
 MAX_SWAPS: Final = 100
+MAX_TRAINING_STRUCTURES: Final = 1000
+MAX_TRAINING_ATOMS: Final = 20_000
+MAX_EPOCHS: Final = 200
 MAX_SEED: Final = 2**53 - 1
 """The largest integer that JSON readers agree on."""
 

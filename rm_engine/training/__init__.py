@@ -1,6 +1,7 @@
 """Training on the response of structures to noise."""
 
 from rm_engine.training.elements import find_end_members
+from rm_engine.training.own import train_own
 from rm_engine.training.recipes import RECIPES, Recipe, TrainingData, find_mp20
 from rm_engine.training.record import summarize_curves, summarize_data
 from rm_engine.training.run import TrainingWatch, read_log, run_in_folder, train
@@ -20,4 +21,5 @@ __all__ = [
     "summarize_curves",
     "summarize_data",
     "train",
+    "train_own",
 ]

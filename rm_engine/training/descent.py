@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import ClassVar, Generic, Protocol, TypeVar
 
 import numpy as np
@@ -111,11 +111,14 @@ class Descent(ABC, Generic[Spec, Record]):
                 average.lerp_(current, 1 - decay)
 
 
-def make_potential(spec: DescentSpec, device: torch.device | str) -> CACE:
-    """A potential with random weights that follow from the run's seed alone."""
+def make_potential(spec: DescentSpec, device: torch.device | str, initial: Mapping[str, Tensor] | None = None) -> CACE:
+    """A potential with these weights, or with random ones that follow from the run's seed alone."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(spec.seed)
-        return CACE(spec.potential).to(device)
+        potential = CACE(spec.potential)
+    if initial is not None:
+        potential.load_state_dict(initial)
+    return potential.to(device)
 
 
 def seeded_generator(*seed: int) -> torch.Generator:

@@ -54,6 +54,7 @@ def train(
     device: torch.device | str = "cpu",
     watch: TrainingWatch | None = None,
     skip_bad: bool = False,
+    base: Model | None = None,
 ) -> Model:
     """Train a model, or go on where an earlier run in the same folder was stopped.
 
@@ -68,6 +69,7 @@ def train(
         device: where to train.
         watch: who is told of progress.
         skip_bad: leave structures out that cannot be learned from, instead of refusing the data.
+        base: a model of the same architecture, whose weights the training begins with.
 
     Raises:
         InputError: no structures, or some that cannot be learned from (see :func:`screen_data`).
@@ -79,7 +81,7 @@ def train(
     for structure in bad:
         watch.on_skip(structure)
     training, validation = split_data(spec, usable)
-    trainer = Trainer(spec, training, validation, device)
+    trainer = Trainer(spec, training, validation, device, None if base is None else base.potential.state_dict())
     run_in_folder(trainer, folder, watch)
     model = finish(trainer, training, source, {**summarize_data(training, validation), "n_skipped": len(bad)})
     save_model(model, folder)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -74,7 +74,7 @@ class Errors:
 
 
 class Trainer(Descent[TrainingSpec, EpochRecord]):
-    """A training on the response to noise."""
+    """A training on the response to noise, from random weights unless others are given."""
 
     record_type = EpochRecord
 
@@ -84,8 +84,9 @@ class Trainer(Descent[TrainingSpec, EpochRecord]):
         training: Sequence[Atoms],
         validation: Sequence[Atoms],
         device: torch.device | str = "cpu",
+        initial: Mapping[str, Tensor] | None = None,
     ) -> None:
-        super().__init__(spec, make_potential(spec, device))
+        super().__init__(spec, make_potential(spec, device, initial))
         self.training_set = TrainingSet.from_atoms(training, smallest_cell=spec.noise.smallest_cell, device=device)
         self.validation_set = TrainingSet.from_atoms(validation, smallest_cell=spec.noise.smallest_cell, device=device)
 

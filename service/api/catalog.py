@@ -16,6 +16,7 @@ PROBLEMS: Final[Mapping[int, Mapping[str, str]]] = {
         "not_this_machine": "Without keys only this machine is answered.",
     },
     404: {
+        "unknown_training": "There is no such training, or it is another group's.",
         "unknown_job": "There is no such job, or it is another group's.",
         "unknown_structure": "There is no such structure, or it is another group's.",
         "unknown_model": "There is no such model.",
@@ -24,7 +25,11 @@ PROBLEMS: Final[Mapping[int, Mapping[str, str]]] = {
     405: {"method_not_allowed": "This path has other methods, see `Allow`."},
     406: {"not_acceptable": "The structure has no form that `Accept` allows."},
     408: {"body_too_slow": "The body did not arrive in time."},
-    409: {"job_finished": "The job is over, and cannot be cancelled any more."},
+    409: {
+        "job_finished": "The job is over, and cannot be cancelled any more.",
+        "name_taken": "There is a model of this name, or one is being trained.",
+        "model_in_use": "Jobs that have not ended want the model.",
+    },
     413: {"body_too_large": "The body is longer than the operator allows."},
     422: {
         "missing_field": "A required field is missing.",
@@ -41,6 +46,10 @@ PROBLEMS: Final[Mapping[int, Mapping[str, str]]] = {
         "element_not_in_model": "The model has not learned an element of the composition.",
         "model_of_molecules": "The model has learned molecules only, and a crystal was asked of it.",
         "unknown_model": "There is no model of this name.",
+        "invalid_name": "A model cannot be called so.",
+        "mixed_structures": "A training is given crystals and molecules together, or partly periodic structures.",
+        "unsuitable_base": "The model to begin with has not learned such structures.",
+        "unreadable_model": "The file is no model, or one that is too large.",
         "impossible_volume": "The range of volumes is empty.",
         "unknown_space_group": "There is no such space group.",
         "impossible_cell": "The cell vectors are too short, too long, almost in one plane or left-handed.",

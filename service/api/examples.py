@@ -11,6 +11,8 @@ _FINGERPRINT: Final = "5a3c9e0f17d2"
 
 _JOB: Final[dict[str, Any]] = {
     "id": _JOB_ID,
+    "kind": "generate",
+    "model": "mp20-plus",
     "state": "running",
     "progress": 0.4,
     "counts": {
@@ -78,6 +80,15 @@ _POINTS: Final[dict[str, Any]] = {
     "is_complete": True,
 }
 
+_CURVE: Final[dict[str, Any]] = {
+    "epoch": [1, 2],
+    "loss": [0.51, 0.22],
+    "force_rmse": [0.62, 0.41],
+    "validation_loss": [0.48, 0.2],
+    "validation_force_rmse": [0.6, 0.38],
+    "validation_stress_rmse": [0.11, 0.07],
+}
+
 _MODEL: Final[dict[str, Any]] = {
     "name": "mp20-plus",
     "fingerprint": _FINGERPRINT,
@@ -85,9 +96,10 @@ _MODEL: Final[dict[str, Any]] = {
     "elements": ["Li", "S"],
     "energy_kind": "formation",
     "data": "MP-20, the training split",
+    "own": False,
     "scores": {"validation_force_rmse": 0.12},
     "potential": {"cutoff": 5.0, "l_max": 2, "nu_max": 2},
-    "links": {"self": "/models/mp20-plus"},
+    "links": {"self": "/models/mp20-plus", "file": "/models/mp20-plus/file"},
 }
 
 _REFERENCE: Final[dict[str, Any]] = {
@@ -144,6 +156,7 @@ EXAMPLES: Final[dict[str, Any]] = {
     "ModelItem": _MODEL,
     "ModelList": _page(_MODEL),
     "ModelDetail": _MODEL_DETAIL,
+    "TrainingCurve": _CURVE,
     "ReferencePage": _page(_REFERENCE),
     "WorkerList": _page(_WORKER),
     "Liveness": {"status": "alive"},

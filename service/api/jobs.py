@@ -7,8 +7,8 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Header, Query, Request, Response
 
 from rm_engine.errors import InputError
-from rm_engine.spec import find_model, read_card
 from service.api.access import Reader, Writer
+from service.api.cards import find_card
 from service.api.contract import may_answer
 from service.api.observation import RequestId
 from service.api.paging import Cursor, Limit, decode_cursor, next_path, page_size
@@ -40,7 +40,7 @@ IdempotencyKey = Annotated[
 ]
 
 
-_QUEUED: Final[dict[str, Any]] = {
+QUEUED: Final[dict[str, Any]] = {
     "description": "The job is stored, and will be done.",
     "headers": {
         "Location": {
@@ -62,7 +62,7 @@ _QUEUED: Final[dict[str, Any]] = {
 }
 
 
-@router.post("/generate", status_code=202, responses={202: _QUEUED, **may_answer(429)})
+@router.post("/generate", status_code=202, responses={202: QUEUED, **may_answer(429)})
 def generate(
     request: GenerateRequest,
     response: Response,
@@ -78,21 +78,15 @@ def generate(
     """
     spec = request.to_spec()
     settings = services.settings
-    spec.check_against(read_card(find_model(spec.model, settings.model_directories)))
+    spec.check_against(find_card(services, spec.model, principal.group))
     limits = ChunkLimits(max_samples=settings.chunk_max_samples, max_atoms=settings.chunk_max_atoms)
     repeatable = idempotency_key and RepeatableRequest.of(
         idempotency_key, request.model_dump(mode="json"), principal.group
     )
-    job_id = submit_job(services.store, spec, limits, repeatable or None, principal, request_id, _quotas(settings))
-    announce_due_chunks(
-        services.store,
-        services.queue.announce,
-        settings.reannounce_seconds,
-        job_id=job_id,
-        limit=_ANNOUNCED_AT_ONCE,
-    )
+    job_id = submit_job(services.store, spec, limits, repeatable or None, principal, request_id, read_quotas(settings))
+    announce(services, job_id)
     response.headers["Location"] = f"/jobs/{job_id}"
-    return _read(services, job_id, principal)
+    return read_job(services, job_id, principal)
 
 
 @router.get("/jobs")
@@ -116,7 +110,7 @@ def list_jobs(
 @router.get("/jobs/{job_id}")
 def get_job(job_id: JobId, services: Use, principal: Reader) -> JobItem:
     """A job: its state, counts and progress."""
-    return _read(services, job_id, principal)
+    return read_job(services, job_id, principal)
 
 
 @router.delete("/jobs/{job_id}", responses=may_answer(409))
@@ -124,10 +118,22 @@ def delete_job(job_id: JobId, services: Use, principal: Writer, _slot: Slot) -> 
     """Cancel a job that is not finished. What it has stored so far stays."""
     _check_form(job_id)
     cancel_job(services.store, job_id, principal.group)
-    return _read(services, job_id, principal)
+    return read_job(services, job_id, principal)
 
 
-def _quotas(settings: Settings) -> Quotas:
+def announce(services: Services, job_id: str) -> None:
+    """Wake workers up for a job that was just stored."""
+    announce_due_chunks(
+        services.store,
+        services.queue.announce,
+        services.settings.reannounce_seconds,
+        job_id=job_id,
+        limit=_ANNOUNCED_AT_ONCE,
+    )
+
+
+def read_quotas(settings: Settings) -> Quotas:
+    """How much may wait, as the operator has set it."""
     return Quotas(
         job=settings.max_job_atom_steps,
         key=Backlog(atom_steps=settings.max_queued_atom_steps_per_key, jobs=settings.max_queued_jobs_per_key),
@@ -135,7 +141,12 @@ def _quotas(settings: Settings) -> Quotas:
     )
 
 
-def _read(services: Services, job_id: str, principal: Principal) -> JobItem:
+def read_job(services: Services, job_id: str, principal: Principal) -> JobItem:
+    """The answer for a job.
+
+    Raises:
+        NotFoundError: the group has no such job.
+    """
     _check_form(job_id)
     with services.store.reading() as tx:
         return JobItem.of(tx.job_views.get(job_id, principal.group))

@@ -15,7 +15,15 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from rm_engine.errors import CheckpointError, InputError, ModelNotFoundError
-from service.domain import BusyError, JobFinishedError, KeyReusedError, NotFoundError, StoreUnavailableError
+from service.domain import (
+    BusyError,
+    JobFinishedError,
+    KeyReusedError,
+    ModelInUseError,
+    NameTakenError,
+    NotFoundError,
+    StoreUnavailableError,
+)
 from service.domain.errors import (
     InvalidKeyError,
     KeyRequiredError,
@@ -88,6 +96,8 @@ def _handlers() -> dict[type[Exception], Callable[[Request, Any], Response]]:
         CheckpointError: _handle_unusable_model,
         NotFoundError: _handle_not_found,
         JobFinishedError: _handle_finished_job,
+        NameTakenError: _handle_taken_name,
+        ModelInUseError: _handle_model_in_use,
         KeyReusedError: _handle_reused_key,
         StoreUnavailableError: _handle_store_unavailable,
         BusyError: _handle_busy,
@@ -126,6 +136,14 @@ def _handle_not_found(_request: Request, error: NotFoundError) -> Response:
 
 def _handle_finished_job(_request: Request, error: JobFinishedError) -> Response:
     return problem_response(409, "job_finished", str(error))
+
+
+def _handle_taken_name(_request: Request, error: NameTakenError) -> Response:
+    return problem_response(409, "name_taken", str(error))
+
+
+def _handle_model_in_use(_request: Request, error: ModelInUseError) -> Response:
+    return problem_response(409, "model_in_use", str(error))
 
 
 def _handle_reused_key(_request: Request, error: KeyReusedError) -> Response:

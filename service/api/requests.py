@@ -30,17 +30,17 @@ def _take_whole(value: Any) -> Any:  # noqa: ANN401  whatever the client sent
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-_WHOLE: Final = BeforeValidator(_take_whole)
-Integer = Annotated[StrictInt, _WHOLE]
-Seed = Annotated[StrictInt, Field(ge=0, le=MAX_SEED), _WHOLE]
+WHOLE: Final = BeforeValidator(_take_whole)
+Integer = Annotated[StrictInt, WHOLE]
+Seed = Annotated[StrictInt, Field(ge=0, le=MAX_SEED), WHOLE]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Vector = Annotated[tuple[Number, ...], Field(min_length=3, max_length=3)]
 Range = Annotated[tuple[Number, ...], Field(min_length=2, max_length=2)]
 Share = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)]
-Units = Annotated[StrictInt, Field(ge=1, le=MAX_ATOMS), _WHOLE]
+Units = Annotated[StrictInt, Field(ge=1, le=MAX_ATOMS), WHOLE]
 # The bounds stand in the schema only: the engine says in one error what pydantic says in one for each of a union.
 SpaceGroup = (
-    Annotated[StrictInt, Field(json_schema_extra={"minimum": 1, "maximum": N_SPACE_GROUPS}), _WHOLE]
+    Annotated[StrictInt, Field(json_schema_extra={"minimum": 1, "maximum": N_SPACE_GROUPS}), WHOLE]
     | Annotated[StrictStr, Field(json_schema_extra={"format": "space-group", "minLength": 1, "maxLength": 20})]
 )
 SpaceGroups = Annotated[list[SpaceGroup], Field(json_schema_extra={"minItems": 1, "maxItems": N_SPACE_GROUPS})]
@@ -92,7 +92,7 @@ class GenerateRequest(BaseModel):
         examples=["LiS2", "Li-S"],
         json_schema_extra=FORMULA_SCHEMA,
     )
-    n: Annotated[StrictInt, Field(ge=1, le=MAX_SAMPLES), _WHOLE] | None = Field(
+    n: Annotated[StrictInt, Field(ge=1, le=MAX_SAMPLES), WHOLE] | None = Field(
         None, description=f"Number of structures; by default {DEFAULT_N}, of a chemical system {DEFAULT_SYSTEM_N}."
     )
     formula_units: Units | UnitsRange | None = Field(
@@ -128,7 +128,7 @@ class GenerateRequest(BaseModel):
         "the symmetry, or finds a higher one. For crystals whose cell is not given; by default none is kept.",
         examples=[["cubic", 62], "auto"],
     )
-    swaps: Annotated[StrictInt, Field(ge=0, le=MAX_SWAPS), _WHOLE] = Field(
+    swaps: Annotated[StrictInt, Field(ge=0, le=MAX_SWAPS), WHOLE] = Field(
         0,
         description="How many times two atoms of different elements change places in each relaxed structure, which "
         "then relaxes again and is kept by Metropolis' rule. Finds which element is where; each costs another "

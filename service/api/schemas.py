@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from rm_engine.spec import GenerationSpec, ModelCard, StartKind
 from rm_engine.spec.card import EnergyKind
-from service.domain import JobState
+from service.domain import JobState, StoredModel, read_job_spec
 from service.domain.views import JobCounts, JobView, MatchView, ReferenceView, StructureView
 
 Id = Annotated[str, Field(description="Its name in paths, and in other answers.")]
@@ -41,9 +41,12 @@ class JobItem(BaseModel):
     counts: JobCounts = Field(description="Its samples by what became of them.")
     n_steps: int = Field(description="Relaxation steps so far of what runs now.")
     error: str | None = Field(description="Why the job failed.")
+    kind: Literal["generate", "train"] = Field(description="What it makes: structures, or a model.")
+    model: str = Field(description="Name of the model that is asked, or that is trained.")
     spec: dict[str, Any] = Field(description="The run, with the seed and every default that was taken.")
     formulas: list[FormulaShare] = Field(
-        description="The formulas that are searched: one, or those of the chemical system, the likeliest first."
+        description="The formulas that are searched: one, or those of the chemical system, the likeliest first. Empty "
+        "where a model is trained."
     )
     created_at: CreatedAt
     started_at: datetime | None = Field(description="When a worker first took a part of it.")
@@ -53,10 +56,17 @@ class JobItem(BaseModel):
     @classmethod
     def of(cls, view: JobView) -> JobItem:
         """The answer for a job."""
-        links = {"self": f"/jobs/{view.id}", "structures": f"/structures?job={view.id}"}
-        spec = GenerationSpec.from_json(view.spec)
-        formulas = [FormulaShare(formula=part.formula.reduced, n=part.n) for part in spec.parts]
-        return cls.model_validate({**vars(view), "spec": asdict(spec), "formulas": formulas, "links": links})
+        spec = read_job_spec(view.spec)
+        path = f"/jobs/{view.id}"
+        told: dict[str, Any]
+        if isinstance(spec, GenerationSpec):
+            formulas = [FormulaShare(formula=part.formula.reduced, n=part.n) for part in spec.parts]
+            links = {"self": path, "structures": f"/structures?job={view.id}"}
+            told = {"kind": "generate", "model": spec.model, "formulas": formulas, "links": links}
+        else:
+            links = {"self": path, "curve": f"{path}/curve", "model": f"/models/{spec.name}"}
+            told = {"kind": "train", "model": spec.name, "formulas": [], "links": links}
+        return cls.model_validate({**vars(view), "spec": asdict(spec), **told})
 
 
 class SpaceGroup(BaseModel):
@@ -167,6 +177,7 @@ class ModelItem(BaseModel):
         description="What ranks its structures: `pseudo` energies, without unit, or `formation` energies, eV/atom."
     )
     data: str = Field(description="What it was trained on, in words.")
+    own: bool = Field(description="Trained or uploaded by your group, which alone sees it and can delete it.")
     scores: dict[str, Any] = Field(description="Of the last epoch.")
     potential: dict[str, Any] = Field(description="Hyper-parameters of the potential.")
     links: Links
@@ -182,9 +193,17 @@ class ModelItem(BaseModel):
             "data": str(card.training.get("source", "")),
             "scores": card.training.get("scores", {}),
             "recipe": card.training.get("spec", {}),
-            "links": {"self": f"/models/{card.name}"},
+            "own": False,
+            "links": {"self": f"/models/{card.name}", "file": f"/models/{card.name}/file"},
         }
         return cls.model_validate({**asdict(card), **told})
+
+    @classmethod
+    def of_own(cls, model: StoredModel) -> Self:
+        """The answer for a model of a group."""
+        item = cls.of(ModelCard.from_json(model.card), model.fingerprint)
+        job = {} if model.job_id is None else {"job": f"/jobs/{model.job_id}"}
+        return item.model_copy(update={"own": True, "links": item.links | job})
 
 
 class ModelDetail(ModelItem):
@@ -196,6 +215,26 @@ class ModelDetail(ModelItem):
     reference_energies: dict[str, float] = Field(description="End members of its hulls, per atom, of `energy_kind`.")
     recipe: dict[str, Any] = Field(description="The training run: noise, loss, epochs, seed.")
     training: dict[str, Any] = Field(description="The record of the training: data, steps, curves.")
+
+
+class TrainingCurve(BaseModel):
+    """Scores of a training in columns, a row for each epoch; null where there is nothing to score."""
+
+    epoch: list[int] = Field(description="From 1.")
+    loss: list[float] = Field(description="Mean training loss; no unit.")
+    force_rmse: list[float | None] = Field(description="Root mean square force error of the training, pseudo units.")
+    validation_loss: list[float | None] = Field(description="Loss under noise that was held out; no unit.")
+    validation_force_rmse: list[float | None] = Field(
+        description="Force error under noise that was held out, pseudo units."
+    )
+    validation_stress_rmse: list[float | None] = Field(
+        description="Stress error under noise that was held out, pseudo units."
+    )
+
+    @classmethod
+    def of(cls, records: Sequence[Mapping[str, Any]]) -> Self:
+        """The answer for the scores of every epoch."""
+        return cls(**{name: [record[name] for record in records] for name in cls.model_fields})
 
 
 class JobPage(BaseModel):

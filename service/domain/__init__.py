@@ -7,22 +7,27 @@ from service.domain.chunks import (
     Claim,
     FailedSample,
     GeneratedRecord,
+    GenerationClaim,
     HullEntry,
     HullSystem,
     JobStructure,
     Match,
     Progress,
+    TrainingClaim,
 )
 from service.domain.errors import (
     BusyError,
     JobFinishedError,
     KeyReusedError,
+    ModelInUseError,
+    NameTakenError,
     NotFoundError,
     SchemaError,
     ServiceError,
     StoreUnavailableError,
 )
 from service.domain.idempotency import RepeatableRequest
+from service.domain.models import JobSpec, StoredModel, read_job_spec
 from service.domain.molecules import MoleculeRecord
 from service.domain.references import Reference
 from service.domain.states import ChunkKind, ChunkState, JobState, LeaseStatus
@@ -38,15 +43,19 @@ __all__ = [
     "Claim",
     "FailedSample",
     "GeneratedRecord",
+    "GenerationClaim",
     "HullEntry",
     "HullSystem",
     "JobFinishedError",
+    "JobSpec",
     "JobState",
     "JobStructure",
     "KeyReusedError",
     "LeaseStatus",
     "Match",
+    "ModelInUseError",
     "MoleculeRecord",
+    "NameTakenError",
     "NotFoundError",
     "Principal",
     "Progress",
@@ -56,4 +65,7 @@ __all__ = [
     "Scope",
     "ServiceError",
     "StoreUnavailableError",
+    "StoredModel",
+    "TrainingClaim",
+    "read_job_spec",
 ]

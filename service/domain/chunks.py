@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from rm_engine.spec import GenerationSpec
+from rm_engine.spec import GenerationSpec, ModelSpec
 from rm_engine.spec.cell import determinant
 from service.domain.molecules import MoleculeRecord
 from service.domain.states import ChunkKind
@@ -26,9 +26,8 @@ class Claim:
         kind: what to do.
         attempt: number of this attempt, from 1; a later claim of the same chunk has a higher one, and then nothing more
             can be recorded with this one.
-        spec: the job's run.
-        start: first sample of the chunk.
-        stop: one past its last sample.
+        start: first sample of the chunk, of a training its first epoch.
+        stop: one past the last.
         submitted_at: when the job was submitted: what was not known by then takes no part in it, so that a repeated
             chunk gives the same structures.
         group: whose job it is: what the results are compared with, and the hulls that they change, are of that group.
@@ -39,7 +38,6 @@ class Claim:
     job_id: str
     kind: ChunkKind
     attempt: int
-    spec: GenerationSpec
     start: int
     stop: int
     submitted_at: datetime
@@ -48,12 +46,26 @@ class Claim:
 
 
 @dataclass(frozen=True, kw_only=True)
+class GenerationClaim(Claim):
+    """A claim on a chunk of a generation; ``spec`` is the job's run."""
+
+    spec: GenerationSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingClaim(Claim):
+    """A claim on a training; ``spec`` says what model is made."""
+
+    spec: ModelSpec
+
+
+@dataclass(frozen=True, kw_only=True)
 class Progress:
     """How far a running chunk is.
 
     Attributes:
-        n_finished: samples that have left the batch, whatever became of them.
-        n_steps: relaxation steps of the batch so far.
+        n_finished: samples that have left the batch, whatever became of them; epochs of a training.
+        n_steps: relaxation steps of the batch so far; steps of a training.
     """
 
     n_finished: int = 0

@@ -32,6 +32,22 @@ class JobFinishedError(ServiceError):
         super().__init__(f"Job {job_id} has already {state}; only queued and running jobs can be cancelled.")
 
 
+class NameTakenError(ServiceError):
+    """There is a model of that name, or one is being trained."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(f"There is a model {name!r} already, or one is being trained. Delete it, or use another name.")
+
+
+class ModelInUseError(ServiceError):
+    """Jobs that have not ended want a model that is to be deleted."""
+
+    def __init__(self, name: str, n_jobs: int) -> None:
+        self.name = name
+        super().__init__(f"{n_jobs} jobs that have not ended use the model {name!r}. Cancel them, or wait.")
+
+
 class KeyReusedError(ServiceError):
     """An idempotency key that stands for one request came with another."""
 

@@ -32,7 +32,7 @@ class ChunkKind(StrEnum):
     """What a chunk asks of a worker."""
 
     GENERATE = "generate"
-    """Relax a contiguous range of samples together."""
+    """Make what the job asks for: relax a contiguous range of samples together, or train a model."""
 
     ANALYSE = "analyse"
     """Find duplicates over the whole job and refresh the pseudo hulls that its structures change."""

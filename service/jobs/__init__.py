@@ -10,6 +10,16 @@ from service.jobs.announcement import (
 from service.jobs.imports import advance_import, begin_import, finish_import, list_imports
 from service.jobs.keys import authenticate, create_key, list_keys, revoke_key, rotate_key
 from service.jobs.lease import claim_chunk, fail_chunk, find_claim, lose_chunk, release_chunk, renew_lease
+from service.jobs.models import (
+    add_model,
+    delete_model,
+    find_own_model,
+    load_own_model,
+    load_training,
+    record_model,
+    save_training,
+    submit_training,
+)
 from service.jobs.references import (
     add_references,
     count_references,
@@ -23,6 +33,7 @@ from service.jobs.workers import forget_old_workers, list_workers, record_worker
 
 __all__ = [
     "ChunkLimits",
+    "add_model",
     "add_references",
     "advance_import",
     "announce_due_chunks",
@@ -32,8 +43,10 @@ __all__ = [
     "claim_chunk",
     "count_references",
     "create_key",
+    "delete_model",
     "fail_chunk",
     "find_claim",
+    "find_own_model",
     "finish_import",
     "forget_announcements",
     "forget_old_keys",
@@ -44,18 +57,23 @@ __all__ = [
     "list_workers",
     "load_hull_systems",
     "load_job_structures",
+    "load_own_model",
     "load_prototypes",
     "load_references",
+    "load_training",
     "lose_chunk",
     "mark_announced",
     "record_analysis",
     "record_generated",
+    "record_model",
     "record_worker",
     "release_chunk",
     "renew_lease",
     "revoke_key",
     "rotate_key",
+    "save_training",
     "seconds_until_due",
     "seed_known_crystals",
     "submit_job",
+    "submit_training",
 ]

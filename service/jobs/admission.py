@@ -7,9 +7,10 @@ from dataclasses import replace
 from typing import Final
 
 from rm_engine.errors import InputError
-from rm_engine.spec import GenerationSpec
+from rm_engine.spec import GenerationSpec, ModelSpec
 from service.domain.access import Principal
 from service.domain.errors import QueueFullError, QuotaExceededError
+from service.domain.models import JobSpec
 from service.domain.quotas import Backlog, Quotas
 from service.store import Transaction
 
@@ -20,7 +21,7 @@ _UNKNOWN_SECONDS: Final = 60
 """The same before any job has ended, from which a pace could be taken."""
 
 
-def admit(tx: Transaction, spec: GenerationSpec, principal: Principal, quotas: Quotas) -> None:
+def admit(tx: Transaction, spec: JobSpec, principal: Principal, quotas: Quotas) -> None:
     """Let a job in, in the transaction that will store it.
 
     What a key has waiting is counted under a lock, so that requests at the same time cannot pass its quota together.
@@ -43,8 +44,17 @@ def admit(tx: Transaction, spec: GenerationSpec, principal: Principal, quotas: Q
             raise refusal(backlog, limit, spec.atom_steps, _seconds_until(excess, everybody, tx.backlogs.pace()))
 
 
-def _check_size(spec: GenerationSpec, limit: int) -> None:
+def _check_size(spec: JobSpec, limit: int) -> None:
     if spec.atom_steps > limit:
+        if isinstance(spec, ModelSpec):
+            raise InputError(
+                "too_much_work",
+                "epochs",
+                spec.n_epochs,
+                f"{spec.n_epochs:,} epochs of {spec.n_structures:,} structures of {spec.n_atoms:,} atoms in all are as "
+                f"much work as {spec.atom_steps:,} atom-steps; a job may have {limit:,}",
+                "Lower epochs, or give fewer or smaller structures.",
+            )
         raise InputError(
             "too_much_work",
             "n",

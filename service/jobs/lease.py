@@ -6,9 +6,10 @@ back can change nothing. Chunks are at least once run and exactly once recorded.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
-from service.domain import Claim, JobState, LeaseStatus, Progress
+from rm_engine.spec import ModelSpec
+from service.domain import Claim, GenerationClaim, JobState, LeaseStatus, Progress, TrainingClaim
 from service.domain.states import TERMINAL_JOB_STATES, ChunkKind, ChunkState
 from service.store import Store, Transaction
 from service.store.chunks import TakenChunk
@@ -19,7 +20,7 @@ _SILENCE: Final = "its worker was lost without a word"
 
 def claim_chunk(
     store: Store, chunk_id: str, worker_name: str, lease_seconds: float, *, max_lost_attempts: int = 3
-) -> Claim | None:
+) -> GenerationClaim | TrainingClaim | None:
     """Take a chunk that is queued, or whose worker let its lease expire.
 
     Args:
@@ -103,22 +104,30 @@ def _fail(tx: Transaction, claim: Claim, error: str) -> bool:
 
 def _park(tx: Transaction, claim: Claim, n_lost: int, cause: str) -> bool:
     """Fail a chunk that came to nothing too often."""
-    last = claim.stop - 1
-    samples = f"Sample {last}" if claim.start == last else f"Samples {claim.start} to {last}"
-    what = samples if claim.kind is ChunkKind.GENERATE else "The analysis"
+    what = "The training" if isinstance(claim, TrainingClaim) else _name_part(claim)
     return _fail(tx, claim, f"{what} failed {n_lost} times, the last time with this cause: {cause}.")
 
 
-def _make_claim(chunk_id: str, job: StoredJob, taken: TakenChunk) -> Claim:
-    return Claim(
-        chunk_id=chunk_id,
-        job_id=job.id,
-        kind=taken.kind,
-        attempt=taken.attempt,
-        spec=job.spec,
-        start=taken.start,
-        stop=taken.stop,
-        submitted_at=job.created_at,
-        group=job.group,
-        request_id=job.request_id,
-    )
+def _name_part(claim: Claim) -> str:
+    """What of a generation a chunk is, at the beginning of a sentence."""
+    if claim.kind is ChunkKind.ANALYSE:
+        return "The analysis"
+    last = claim.stop - 1
+    return f"Sample {last}" if claim.start == last else f"Samples {claim.start} to {last}"
+
+
+def _make_claim(chunk_id: str, job: StoredJob, taken: TakenChunk) -> GenerationClaim | TrainingClaim:
+    claim: dict[str, Any] = {
+        "chunk_id": chunk_id,
+        "job_id": job.id,
+        "kind": taken.kind,
+        "attempt": taken.attempt,
+        "start": taken.start,
+        "stop": taken.stop,
+        "submitted_at": job.created_at,
+        "group": job.group,
+        "request_id": job.request_id,
+    }
+    if isinstance(job.spec, ModelSpec):
+        return TrainingClaim(**claim, spec=job.spec)
+    return GenerationClaim(**claim, spec=job.spec)

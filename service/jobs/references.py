@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from rm_engine.files import read_crystals, to_json
-from service.domain import Claim, Reference
+from service.domain import GenerationClaim, Reference
 from service.store import Store
 
 KNOWN_CRYSTALS: Final = Path(__file__).parent.parent / "data" / "known_crystals.json"
@@ -37,7 +37,7 @@ def count_references(store: Store, reduced_formulas: Collection[str], group: str
         return tx.references.count(reduced_formulas, group)
 
 
-def load_prototypes(store: Store, claim: Claim) -> list[Reference]:
+def load_prototypes(store: Store, claim: GenerationClaim) -> list[Reference]:
     """The known crystals into which the elements of a chunk's samples can be put, at most :data:`MAX_PROTOTYPES` of
     each stoichiometry pattern.
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from service.domain import (
     ChunkState,
-    Claim,
     FailedSample,
     GeneratedRecord,
+    GenerationClaim,
     HullSystem,
     JobState,
     JobStructure,
@@ -19,7 +19,7 @@ from service.store import Store, Transaction
 
 
 def record_generated(
-    store: Store, claim: Claim, records: Sequence[GeneratedRecord], failures: Sequence[FailedSample] = ()
+    store: Store, claim: GenerationClaim, records: Sequence[GeneratedRecord], failures: Sequence[FailedSample] = ()
 ) -> bool:
     """Store the structures of a chunk and close it; after the last one the analysis of the job may begin.
 
@@ -46,13 +46,13 @@ def record_generated(
         return True
 
 
-def load_job_structures(store: Store, claim: Claim) -> list[JobStructure]:
+def load_job_structures(store: Store, claim: GenerationClaim) -> list[JobStructure]:
     """The structures of the job, lowest pseudo energy first, for the search for duplicates."""
     with store.reading() as tx:
         return tx.structures.of_job(claim.job_id)
 
 
-def load_hull_systems(store: Store, claim: Claim, fingerprint: str) -> Iterator[HullSystem]:
+def load_hull_systems(store: Store, claim: GenerationClaim, fingerprint: str) -> Iterator[HullSystem]:
     """The chemical systems whose hull the job may have changed: its own, then all stored ones that contain it.
 
     Only converged crystals of the job's group and model are in them, made by weights of that fingerprint. Nothing for a
@@ -71,7 +71,11 @@ def load_hull_systems(store: Store, claim: Claim, fingerprint: str) -> Iterator[
 
 
 def record_analysis(
-    store: Store, claim: Claim, duplicates: Mapping[str, str | None], hull: Mapping[str, float], fingerprint: str
+    store: Store,
+    claim: GenerationClaim,
+    duplicates: Mapping[str, str | None],
+    hull: Mapping[str, float],
+    fingerprint: str,
 ) -> bool:
     """Store what the analysis found and close the job as succeeded.
 
@@ -107,7 +111,9 @@ def _open_analysis(tx: Transaction, job_id: str) -> None:
     tx.chunks.cancel_open(job_id)
 
 
-def _check_complete(claim: Claim, records: Sequence[GeneratedRecord], failures: Sequence[FailedSample]) -> None:
+def _check_complete(
+    claim: GenerationClaim, records: Sequence[GeneratedRecord], failures: Sequence[FailedSample]
+) -> None:
     samples = sorted([*(record.sample for record in records), *(failure.sample for failure in failures)])
     if samples != list(range(claim.start, claim.stop)):
         raise ServiceError(f"Chunk {claim.chunk_id} is to record samples {claim.start} to {claim.stop - 1}, each once.")

@@ -38,15 +38,17 @@ class ChunkRepository:
 
     connection: Connection
 
-    def add(self, job_id: str, ranges: Sequence[range], n_samples: int) -> None:
-        """Store a queued chunk for each range of samples, and the analysis of all of them, waiting."""
+    def add(self, job_id: str, ranges: Sequence[range], n_analysed: int = 0) -> None:
+        """Store a queued chunk for each range and, where there is something to analyse, the analysis, waiting."""
         now = read_clock(self.connection)
         rows = [
             _row(job_id, k, ChunkKind.GENERATE, samples, state=ChunkState.QUEUED, due_at=now)
             for k, samples in enumerate(ranges)
         ]
-        analysis = _row(job_id, len(ranges), ChunkKind.ANALYSE, range(n_samples), state=ChunkState.WAITING, due_at=None)
-        self.connection.execute(chunks.insert(), [*rows, analysis])
+        if n_analysed:
+            waiting = {"state": ChunkState.WAITING, "due_at": None}
+            rows.append(_row(job_id, len(rows), ChunkKind.ANALYSE, range(n_analysed), **waiting))
+        self.connection.execute(chunks.insert(), rows)
 
     def state(self, chunk_id: str) -> ChunkState | None:
         """State of a chunk; None where there is none of that id."""
@@ -104,6 +106,10 @@ class ChunkRepository:
         now = read_clock(self.connection)
         values = {"state": ChunkState.QUEUED, "lease_expires_at": None, "due_at": now} | _NO_PROGRESS
         return self._update_claimed(claim, **values)
+
+    def is_held(self, claim: Claim) -> bool:
+        """Whether the chunk runs under this claim."""
+        return self.connection.scalar(select(chunks.c.id).where(_is_held(claim))) is not None
 
     def count_lost(self, claim: Claim, cause: str) -> int | None:
         """The claimed attempt came to nothing; how many have by now, None when fenced off."""

@@ -8,8 +8,8 @@ from typing import Any
 
 from sqlalchemy import Connection, select, update
 
-from rm_engine.spec import Formula, GenerationSpec
-from service.domain import JobState, NotFoundError, Principal
+from rm_engine.spec import Formula, GenerationSpec, ModelSpec
+from service.domain import JobSpec, JobState, NotFoundError, Principal, read_job_spec
 from service.domain.states import JOB_TRANSITIONS, states_before
 from service.store.engine import read_clock
 from service.store.tables import chemical_system_elements, chunks, compositions, jobs
@@ -22,7 +22,7 @@ class StoredJob:
 
     id: str
     state: JobState
-    spec: GenerationSpec
+    spec: JobSpec
     created_at: datetime
     group: str
     request_id: str
@@ -34,7 +34,7 @@ class JobRepository:
 
     connection: Connection
 
-    def add(self, job_id: str, spec: GenerationSpec, principal: Principal, request_id: str) -> None:
+    def add(self, job_id: str, spec: JobSpec, principal: Principal, request_id: str) -> None:
         """Store a queued job of whoever asks for it."""
         values = {
             "id": job_id,
@@ -43,11 +43,15 @@ class JobRepository:
             "request_id": request_id,
             "state": JobState.QUEUED,
             "spec": spec.to_json(),
-            "n": spec.n,
+            "n": spec.n_epochs if isinstance(spec, ModelSpec) else spec.n,
             "atom_steps": spec.atom_steps,
             "created_at": read_clock(self.connection),
         }
         self.connection.execute(jobs.insert().values(values))
+        if isinstance(spec, GenerationSpec):
+            self._add_compositions(spec)
+
+    def _add_compositions(self, spec: GenerationSpec) -> None:
         rows = {part.formula.reduced: _describe(part.formula) for part in spec.parts}
         insert_or_ignore(self.connection, compositions, [rows[formula] for formula in sorted(rows)])
         insert_or_ignore(
@@ -80,7 +84,7 @@ class JobRepository:
         ).one_or_none()
         if row is None:
             return None
-        spec = GenerationSpec.from_json(row.spec)
+        spec = read_job_spec(row.spec)
         return StoredJob(row.id, row.state, spec, row.created_at, row.group_name, row.request_id)
 
     def start(self, job_id: str) -> None:

@@ -20,9 +20,11 @@ from service.store.tables import (
     idempotency_keys,
     jobs,
     matches,
+    models,
     references,
     structure_atoms,
     structures,
+    trainings,
     workers,
 )
 
@@ -43,6 +45,8 @@ _GRANTS: Final[Mapping[str, Mapping[Table, str]]] = {
         compositions: "SELECT, INSERT",
         references: "SELECT, INSERT",
         idempotency_keys: "SELECT, INSERT, DELETE",
+        models: "SELECT, INSERT, DELETE",
+        trainings: "SELECT, INSERT",
         api_keys: "SELECT, UPDATE (last_used_at)",
         workers: "SELECT, DELETE",
     },
@@ -57,6 +61,8 @@ _GRANTS: Final[Mapping[str, Mapping[Table, str]]] = {
         chemical_system_elements: "SELECT",
         compositions: "SELECT",
         references: "SELECT",
+        models: "SELECT, INSERT",
+        trainings: "SELECT, UPDATE (state, curve)",
         workers: "SELECT, INSERT, UPDATE",
     },
 }

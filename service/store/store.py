@@ -26,6 +26,7 @@ from service.store.job_views import JobViews
 from service.store.jobs import JobRepository
 from service.store.keys import KeyRepository
 from service.store.migration import is_served, list_losses, migrate
+from service.store.models import ModelRepository
 from service.store.queue_views import QueueViews
 from service.store.reference_views import ReferenceViews
 from service.store.references import ReferenceRepository
@@ -84,6 +85,11 @@ class Transaction:
     def imports(self) -> ImportRepository:
         """Imports of known structures."""
         return ImportRepository(self.connection)
+
+    @cached_property
+    def models(self) -> ModelRepository:
+        """Models of groups, and their trainings."""
+        return ModelRepository(self.connection)
 
     @cached_property
     def workers(self) -> WorkerRepository:

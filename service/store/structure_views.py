@@ -49,6 +49,19 @@ class StructureViews:
             raise NotFoundError("structure", structure_id)
         return views[0]
 
+    def of_ids(self, ids: Sequence[str], group: str) -> list[StructureView]:
+        """Structures of a group, in the order of these ids.
+
+        Raises:
+            NotFoundError: the group has no structure of one of the ids.
+        """
+        query = select(*_VIEW_COLUMNS).where(structures.c.id.in_(ids), structures.c.group_name == group)
+        found = {view.id: view for view in self._views(self.connection.execute(query).mappings().all())} if ids else {}
+        for key in ids:
+            if key not in found:
+                raise NotFoundError("structure", key)
+        return [found[key] for key in ids]
+
     def recorded(self, job_id: str, skip: int, limit: int) -> list[StructureView]:
         """Structures of a job in the order in which they were recorded, to the end of which alone any are added."""
         order = (structures.c.created_at, structures.c.sample)

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import BindParameter, Connection, bindparam, func, select, update
 
-from service.domain import Claim, FailedSample, GeneratedRecord, JobStructure, MoleculeRecord
+from service.domain import FailedSample, GeneratedRecord, GenerationClaim, JobStructure, MoleculeRecord
 from service.domain.ids import structure_id_of
 from service.store.engine import read_clock
 from service.store.tables import failed_samples, matches, structure_atoms, structures
@@ -21,7 +21,7 @@ class StructureRepository:
 
     connection: Connection
 
-    def add(self, claim: Claim, records: Sequence[GeneratedRecord], failures: Sequence[FailedSample]) -> None:
+    def add(self, claim: GenerationClaim, records: Sequence[GeneratedRecord], failures: Sequence[FailedSample]) -> None:
         """Store the results of a chunk, later than all that is stored of its job, which the transaction has locked."""
         now = self._next_time(claim.job_id)
         found = [
@@ -86,7 +86,7 @@ class StructureRepository:
             )
 
 
-def _row(claim: Claim, record: GeneratedRecord, now: datetime) -> dict[str, Any]:
+def _row(claim: GenerationClaim, record: GeneratedRecord, now: datetime) -> dict[str, Any]:
     formula = claim.spec.formula_of(record.sample)
     return {
         "id": structure_id_of(claim.job_id, record.sample),

@@ -15,6 +15,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     SmallInteger,
     String,
     Table,
@@ -233,6 +234,31 @@ imports = Table(
     required("is_finished", Boolean),
     required("started_at", UtcDateTime),
     required("updated_at", UtcDateTime),
+)
+
+models = Table(
+    "models",
+    metadata,
+    Column("group_name", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    required("card", Text),
+    required("fingerprint", Text),
+    required("content", LargeBinary),  # see rm_engine.spec.packing
+    Column("job_id", ID, ForeignKey("jobs.id")),  # null for one that was uploaded
+    required("created_at", UtcDateTime),
+    Index(None, "job_id"),
+)
+
+trainings = Table(
+    "trainings",
+    metadata,
+    Column("job_id", ID, ForeignKey("jobs.id"), primary_key=True),
+    required("group_name", Text),
+    required("model", Text),
+    required("structures", JSON),
+    Column("state", LargeBinary),  # to go on from; null before the first epoch and after the last
+    Column("curve", OPTIONAL_JSON),  # the scores of every epoch
+    Index(None, "group_name", "model"),
 )
 
 matches = Table(

@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 SOURCES = [
     path for folder in ("service", "rm_engine/spec", "rm_engine/files") for path in (ROOT / folder).rglob("*.py")
 ] + [ROOT / "rm_engine" / "errors.py"]
-METHODS = {"get", "post", "delete"}
+METHODS = {"get", "post", "put", "delete"}
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +98,9 @@ def test_every_status_is_described(document: dict[str, Any]) -> None:
         ("get /structures/export", "200 401 403 422 503"),
         ("post /references", "201 400 401 403 408 413 422 503"),
         ("get /models", "200 401 403 503"),
+        ("post /models", "202 400 401 403 408 409 413 422 429 503"),
+        ("put /models/{name}", "201 400 401 403 404 408 409 413 422 503"),
+        ("delete /models/{name}", "204 401 403 404 409 503"),
         ("get /healthz", "200 403"),
         ("get /optimade/v1/structures", "200 400 401 403 501 503"),
         ("get /optimade/v1/structures/{structure_id}", "200 400 401 403 404 503"),

@@ -13,7 +13,7 @@ import pytest
 
 from rm_client import calls
 from rm_client.answers import Page, Problem
-from rm_client.calls import Call, GenerateOptions, StructureFilters
+from rm_client.calls import Call, GenerateOptions, StructureFilters, TrainOptions
 
 DOCUMENT = json.loads((Path(__file__).parents[2] / "docs" / "openapi.json").read_text())
 SCHEMAS = DOCUMENT["components"]["schemas"]
@@ -27,6 +27,9 @@ CALLS: list[Call[Any]] = [
     calls.get_structure("1"),
     calls.list_models(),
     calls.get_model("1"),
+    calls.train("mine", [], {}, None),
+    calls.get_curve("1"),
+    calls.upload_model("1", b""),
     calls.list_references("C"),
     calls.add_references("a", "b", "cif", "c"),
 ]
@@ -87,6 +90,8 @@ def test_requests_take_the_fields_of_the_document() -> None:
     body = calls.add_references("a", "b", "cif", "c").options["json"]
     fields_of_upload = SCHEMAS["ReferenceUpload"]["properties"]
     assert set(body) == set(fields_of_upload)
+    train = calls.train("mine", [], {}, None).options["json"]
+    assert set(train) | set(TrainOptions.__annotations__) == set(SCHEMAS["TrainRequest"]["properties"])
     assert set(get_args(calls.FileFormat)) == set(fields_of_upload["format"]["enum"])
 
 

@@ -24,7 +24,9 @@ from rm_engine.relax.state import RelaxationState
 from rm_engine.search import Starts, stages
 from rm_engine.spec import GenerationSpec
 from rm_engine.structure import StructureBatch
+from service.domain import PUBLIC_GROUP
 from service.settings import Settings
+from service.store import Store
 from worker.models import ModelCache
 
 CONFIG = RelaxationConfig(fmax=0.02, max_steps=50)
@@ -302,7 +304,8 @@ class TestBudget:
             return relax_in_stages(*arguments)
 
         monkeypatch.setattr(stages, "relax_in_stages", observe)
-        model = ModelCache(Settings(memory_budget_bytes=2 << 20)).load("diamond").model
+        models = ModelCache(Settings(memory_budget_bytes=2 << 20), Store("sqlite://"))
+        model = models.load("diamond", PUBLIC_GROUP).model
         spec = GenerationSpec(composition="C", model="diamond", max_steps=5)
         stages.relax_starts(model, spec, [Starts(spec, model.card).draw(0).atoms])
         assert asked == [2 << 20] * 2
