@@ -2,8 +2,9 @@
 import { getJson } from "./api.js";
 import { button, h, notice } from "./dom.js";
 import { AskForm } from "./form.js";
-import { ago, formula, whole } from "./format.js";
+import { ago, whole } from "./format.js";
 import { linkTo } from "./state.js";
+import { titleOf } from "./watch.js";
 
 const REFRESH = 4000;
 
@@ -37,13 +38,17 @@ export class AskView {
   }
 }
 
+function describe({ kind, counts, model }) {
+  if (kind === "train") return `a model, ${whole(counts.finished)} of ${whole(counts.requested)} epochs`;
+  return `${whole(counts.generated)} of ${whole(counts.requested)}, ${counts.matched} known · ${model}`;
+}
+
 function rowOf(job) {
-  const { counts } = job;
   const bar = h("progress", { max: 1, value: job.progress, "aria-label": `${Math.round(100 * job.progress)} %` });
   return h(
     "li",
     {},
-    h("a", { href: linkTo({ job: job.id }), "data-link": true }, h("strong", {}, formula(job.spec.composition)), h("span", { class: `state ${job.state}` }, job.state), h("span", { class: "sub" }, `${whole(counts.generated)} of ${whole(counts.requested)}, ${counts.matched} known · ${job.spec.model} · ${ago(job.created_at)}`), job.error ? h("span", { class: "error" }, job.error) : null, job.finished_at ? null : bar),
+    h("a", { href: linkTo({ job: job.id }), "data-link": true }, h("strong", {}, titleOf(job)), h("span", { class: `state ${job.state}` }, job.state), h("span", { class: "sub" }, `${describe(job)} · ${ago(job.created_at)}`), job.error ? h("span", { class: "error" }, job.error) : null, job.finished_at ? null : bar),
   );
 }
 

@@ -37,7 +37,7 @@ export function listDownload(readFilters) {
   return h("div", { class: "save-list" }, format, start, error);
 }
 
-async function save(path, error, fallback = "structures") {
+export async function save(path, error, fallback = "structures") {
   error.textContent = "";
   try {
     const response = await send(path, { headers: { Accept: "*/*" } });

@@ -6,6 +6,18 @@ export function errorOf(name) {
   return h("p", { class: "error", id: `error-${name}`, hidden: true });
 }
 
+/** An input for text; those of one group share the place of their errors. */
+export function text(name, properties = {}) {
+  const group = name.startsWith("volume_") ? "volume_per_atom" : name.startsWith("starts_") ? "starts" : name;
+  return h("input", { id: name, name, type: "text", autocomplete: "off", spellcheck: "false", "aria-describedby": `hint-${name} error-${group}`, ...properties });
+}
+
+/** An input with its label, hint and place for errors. */
+export function field(name, label, input, hint = null) {
+  const isOfGroup = name.startsWith("volume_") || name.startsWith("starts_");
+  return h("div", { class: "field" }, h("label", { for: name }, label), input, h("p", { class: "hint", id: `hint-${name}`, hidden: !hint }, hint), isOfGroup ? null : errorOf(name));
+}
+
 /**
  * Show errors beside their fields.
  * @param {HTMLFormElement} form

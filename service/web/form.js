@@ -1,7 +1,7 @@
 /** The form that asks for structures. Its fields are called as the service calls them, so that errors find theirs. */
 import { Problem, postJson } from "./api.js";
 import { h } from "./dom.js";
-import { clearError, clearErrors, errorOf, inputsOf, showErrors } from "./fields.js";
+import { clearError, clearErrors, errorOf, field, inputsOf, showErrors, text } from "./fields.js";
 import { symbolsOf } from "./format.js";
 import { listModels } from "./models.js";
 import { readForm } from "./request.js";
@@ -134,16 +134,6 @@ export class AskForm {
     showErrors(this.element, errors);
     inputsOf(this.element, errors[0].field)[0]?.focus();
   }
-}
-
-function text(name, properties = {}) {
-  const group = name.startsWith("volume_") ? "volume_per_atom" : name.startsWith("starts_") ? "starts" : name;
-  return h("input", { id: name, name, type: "text", autocomplete: "off", spellcheck: "false", "aria-describedby": `hint-${name} error-${group}`, ...properties });
-}
-
-function field(name, label, input, hint = null) {
-  const isOfGroup = name.startsWith("volume_") || name.startsWith("starts_");
-  return h("div", { class: "field" }, h("label", { for: name }, label), input, h("p", { class: "hint", id: `hint-${name}`, hidden: !hint }, hint), isOfGroup ? null : errorOf(name));
 }
 
 function choice(name, label, options) {

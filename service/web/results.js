@@ -9,8 +9,11 @@ import { loadModel } from "./models.js";
 import { StructurePanel } from "./panel.js";
 import { loadPoints, loadSystem } from "./points.js";
 import { createScatter } from "./scatter.js";
-import { change } from "./state.js";
+import { change, linkTo } from "./state.js";
 import { StructureTable } from "./table.js";
+
+/** As many as an address holds. */
+const MOST_CHOSEN = 50;
 
 /** Whether the panel takes the whole window, as results.css has it. */
 const isCovered = matchMedia("(max-width: 1080px)");
@@ -35,10 +38,11 @@ export class Results {
     this.isOpen = new AbortController();
     this.figures = h("div", { class: "figures" });
     this.kinds = new KindFilter((kind) => change({ kind, structure: "" }));
-    this.table = new StructureTable({ describeNothing, onSort: (sort) => change({ sort }, { replace: true }) });
+    this.table = new StructureTable({ describeNothing, onSort: (sort) => change({ sort }, { replace: true }), onChoose: (ids) => this.#offer(ids) });
+    this.like = h("a", { class: "button", "data-link": true, hidden: true });
     this.panel = new StructurePanel(() => change({ structure: "" }));
     const download = listDownload(() => ({ ...this.scope.filters, sort: this.shown.sort }));
-    this.main = h("div", { class: "results-main" }, this.figures, h("div", { class: "list-head" }, this.kinds.element, download), this.table.element);
+    this.main = h("div", { class: "results-main" }, this.figures, h("div", { class: "list-head" }, this.kinds.element, this.like, download), this.table.element);
     this.element = h("div", { class: "results" }, this.main, this.panel.element);
     this.shown = {};
     this.selected = "";
@@ -95,6 +99,13 @@ export class Results {
     this.panel.show(structure);
     this.element.classList.toggle("with-panel", structure !== "");
     for (const part of [this.hull, this.scatter, this.table]) part?.select(structure || null);
+  }
+
+  /** Offer to learn from the structures that are chosen. */
+  #offer(ids) {
+    this.like.hidden = ids.length === 0;
+    this.like.href = linkTo({ view: "models", like: ids.slice(0, MOST_CHOSEN).join(",") });
+    this.like.textContent = `More like these ${whole(Math.min(ids.length, MOST_CHOSEN))}`;
   }
 
   /** Where the panel covers all the rest, the rest is not to be reached either. */

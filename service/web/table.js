@@ -28,8 +28,11 @@ export class StructureTable {
    * @param {object} options
    * @param {() => HTMLElement} options.describeNothing what to say where there are no structures
    * @param {(sort: string) => void} options.onSort
+   * @param {(ids: string[]) => void} options.onChoose told which rows are ticked
    */
-  constructor({ describeNothing, onSort }) {
+  constructor({ describeNothing, onSort, onChoose }) {
+    this.onChoose = onChoose;
+    this.chosen = new Set();
     this.describeNothing = describeNothing;
     this.onSort = onSort;
     this.rows = [];
@@ -53,6 +56,8 @@ export class StructureTable {
     this.filters = filters;
     this.sort = sort;
     if (!isQuiet) {
+      this.chosen.clear();
+      this.onChoose([]);
       this.#drawHead();
       this.#replace([], `structures?${query({ ...filters, sort, limit: PAGE })}`);
     }
@@ -128,7 +133,7 @@ export class StructureTable {
   }
 
   #drawHead() {
-    this.head.replaceChildren(h("tr", {}, COLUMNS.map((column) => this.#headCell(column))));
+    this.head.replaceChildren(h("tr", {}, h("th", { scope: "col", class: "choose" }, h("span", { class: "unseen" }, "Chosen")), COLUMNS.map((column) => this.#headCell(column))));
   }
 
   #headCell({ title, sort, is }) {
@@ -164,15 +169,23 @@ export class StructureTable {
   }
 
   #content(first, last) {
-    if (this.element.classList.contains("empty")) return [h("tr", {}, h("td", { colspan: COLUMNS.length, class: "nothing" }, this.failure ?? this.describeNothing()))];
-    if (!this.rows.length) return Array.from({ length: 8 }, () => h("tr", { class: "waiting", "aria-hidden": "true" }, COLUMNS.map(({ is }) => h("td", { class: is }, h("span", {}, "\u00a0")))));
+    if (this.element.classList.contains("empty")) return [h("tr", {}, h("td", { colspan: COLUMNS.length + 1, class: "nothing" }, this.failure ?? this.describeNothing()))];
+    if (!this.rows.length) return Array.from({ length: 8 }, () => h("tr", { class: "waiting", "aria-hidden": "true" }, h("td", { class: "choose" }), COLUMNS.map(({ is }) => h("td", { class: is }, h("span", {}, "\u00a0")))));
     const rows = this.rows.slice(first, last).map((row, k) => this.#row(row, first + k));
     return [space(first), ...rows, space(this.rows.length - last)];
   }
 
   #row(row, index) {
     const isSelected = row.id === this.selected;
-    return h("tr", { "aria-rowindex": index + 2, class: isSelected ? "selected" : null }, COLUMNS.map(({ cell, is }) => h("td", { class: is }, cell(row))));
+    return h("tr", { "aria-rowindex": index + 2, class: isSelected ? "selected" : null }, h("td", { class: "choose" }, this.#tick(row)), COLUMNS.map(({ cell, is }) => h("td", { class: is }, cell(row))));
+  }
+
+  #tick(row) {
+    const onchange = ({ target }) => {
+      this.chosen[target.checked ? "add" : "delete"](row.id);
+      this.onChoose([...this.chosen]);
+    };
+    return h("input", { type: "checkbox", "aria-label": `Choose ${row.formula}, ${row.id.split("-").at(-1)}`, checked: this.chosen.has(row.id), onchange });
   }
 
   /** Up and down from row to row. */
@@ -192,7 +205,7 @@ function linkOf(row) {
 }
 
 function space(n) {
-  const row = h("tr", { "aria-hidden": "true", class: "space" }, h("td", { colspan: COLUMNS.length }));
+  const row = h("tr", { "aria-hidden": "true", class: "space" }, h("td", { colspan: COLUMNS.length + 1 }));
   row.firstChild.style.height = `${n * ROW}px`;
   return row;
 }

@@ -3,6 +3,8 @@ import { Problem, getJson, postJson, send } from "./api.js";
 import { announce, button, h, notice } from "./dom.js";
 import { followJob } from "./events.js";
 import { ago, formula, symbolsOf, whole } from "./format.js";
+import { LearningCurve } from "./learning.js";
+import { forgetModels } from "./models.js";
 import { pointOf } from "./points.js";
 import { Results } from "./results.js";
 import { change, go, linkTo, readState } from "./state.js";
@@ -24,13 +26,14 @@ export class WatchView {
   /** @param {Record<string, string>} state */
   async show(state) {
     if (state.job !== this.jobId) await this.#open(state.job);
-    if (this.job) await this.results.show(this.scope, state);
+    if (this.scope) await this.results.show(this.scope, state);
   }
 
   close() {
     this.controller?.abort();
     this.#stopRedrawing();
     this.results.close();
+    this.curve?.close();
   }
 
   async #open(jobId) {
@@ -39,6 +42,9 @@ export class WatchView {
     this.controller = new AbortController();
     this.jobId = jobId;
     this.points.clear();
+    this.curve?.close();
+    this.curve?.element.remove();
+    [this.curve, this.scope] = [null, null];
     const { signal } = this.controller;
     try {
       this.job = await getJson(`jobs/${encodeURIComponent(jobId)}`, signal);
@@ -49,12 +55,31 @@ export class WatchView {
       this.head.replaceChildren(notice("error", title, error.message, button("Try again", () => go({ job: jobId }, { replace: true }))));
       return;
     }
+    if (this.job.kind === "train") return this.#openTraining(signal);
     const { composition, model } = this.job.spec;
     this.scope = { filters: { job: jobId }, model, chemsys: symbolsOf(composition).join("-"), jobId };
     document.title = `${composition} · rmatch`;
     this.#drawHead();
     this.element.append(this.results.element);
     if (!OVER.has(this.job.state)) this.#follow(signal);
+  }
+
+  async #openTraining(signal) {
+    document.title = `${this.job.model} · rmatch`;
+    this.curve = new LearningCurve();
+    this.#drawHead();
+    this.element.append(this.curve.element);
+    await this.#refreshCurve();
+    if (!OVER.has(this.job.state)) this.#follow(signal);
+  }
+
+  async #refreshCurve() {
+    const { signal } = this.controller;
+    try {
+      await this.curve.refresh(this.jobId, signal);
+    } catch (error) {
+      if (!signal.aborted) this.note.textContent = `The curve did not come: ${error.message}`;
+    }
   }
 
   async #follow(signal) {
@@ -77,6 +102,7 @@ export class WatchView {
     this.job = job;
     if (isOther) this.#drawHead();
     else this.#drawProgress();
+    if (this.curve) this.#refreshCurve();
   }
 
   /** Points as they come, a few times a second; the table less often. */
@@ -103,6 +129,11 @@ export class WatchView {
     const { signal } = this.controller;
     this.job = await getJson(`jobs/${this.jobId}`, signal);
     this.#drawHead();
+    if (this.curve) {
+      announce(`${this.job.model} ${this.job.state}`);
+      forgetModels();
+      return this.#refreshCurve();
+    }
     announce(`${this.job.spec.composition} ${this.job.state}: ${this.job.counts.generated} structures`);
     await this.results.refresh();
   }
@@ -110,15 +141,14 @@ export class WatchView {
   #drawHead() {
     const { job } = this;
     const isOver = OVER.has(job.state);
-    const actions = isOver ? [button("Again, another seed", () => this.#runAgain())] : [button("Cancel", () => this.#cancel(), { class: "danger" })];
-    const all = linkTo({ view: "structures", chemsys: this.scope.chemsys, model: job.spec.model });
+    const actions = isOver ? this.#actionsAfter() : [button("Cancel", () => this.#cancel(), { class: "danger" })];
     this.bar = h("progress", { max: 1, "aria-label": "Progress" });
     this.counts = h("p", { class: "counts" });
     this.note = h("p", { class: "error", role: "alert" });
     const hadFocus = this.head.contains(document.activeElement);
     this.head.replaceChildren(
-      h("div", { class: "job-title" }, h("h1", { tabindex: -1 }, formula(job.spec.composition)), h("span", { class: `state ${job.state}`, role: "status" }, job.state), h("span", { class: "sub" }, `${job.spec.model} · seed ${job.spec.seed} · ${ago(job.created_at)}`)),
-      h("div", { class: "actions" }, ...actions, h("a", { class: "button", href: all, "data-link": true }, `All of ${this.scope.chemsys}`)),
+      h("div", { class: "job-title" }, h("h1", { tabindex: -1 }, titleOf(job)), h("span", { class: `state ${job.state}`, role: "status" }, job.state), h("span", { class: "sub" }, `${this.curve ? describeTraining(job.spec) : job.model} · seed ${job.spec.seed} · ${ago(job.created_at)}`)),
+      h("div", { class: "actions" }, ...actions, this.curve ? null : this.#linkToAll()),
       isOver ? "" : this.bar,
       job.state === "failed" ? notice("error", "The job failed.", job.error ?? "") : "",
       job.formulas.length > 1 ? searched(job.formulas) : "",
@@ -129,9 +159,25 @@ export class WatchView {
     this.#drawProgress();
   }
 
+  #linkToAll() {
+    const { chemsys, model } = this.scope;
+    return h("a", { class: "button", href: linkTo({ view: "structures", chemsys, model }), "data-link": true }, `All of ${chemsys}`);
+  }
+
+  #actionsAfter() {
+    if (!this.curve) return [button("Again, another seed", () => this.#runAgain())];
+    const { model, state } = this.job;
+    if (state !== "succeeded") return [];
+    return [h("a", { class: "button primary", href: linkTo({ model }), "data-link": true }, "Find structures with it"), h("a", { class: "button", href: linkTo({ view: "models", model }), "data-link": true }, "Look at the model")];
+  }
+
   #drawProgress() {
     const { counts, progress } = this.job;
     this.bar.value = progress;
+    if (this.curve) {
+      this.counts.textContent = `${whole(counts.finished)} of ${whole(counts.requested)} epochs`;
+      return;
+    }
     const parts = [`${whole(counts.generated)} of ${whole(counts.requested)} structures`, `${counts.converged} converged`, `${counts.matched} known`, counts.unique === null ? null : `${counts.unique} distinct`, counts.failed ? `${counts.failed} failed` : null];
     this.counts.textContent = parts.filter(Boolean).join(" · ");
   }
@@ -164,6 +210,15 @@ export class WatchView {
       this.note.textContent = error.message;
     }
   }
+}
+
+/** What a job is called. */
+export function titleOf(job) {
+  return job.kind === "train" ? job.model : formula(job.spec.composition);
+}
+
+function describeTraining({ n_structures: n, base }) {
+  return `trained from ${whole(n)} ${n === 1 ? "structure" : "structures"}${base ? ` and ${base}` : ""}`;
 }
 
 /** The formulas of a chemical system that are searched, the likeliest first. */

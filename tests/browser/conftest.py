@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect, sync_playwright
 from processes import run_answering
 from servers import HOST, free_port, wait_until
@@ -52,6 +53,16 @@ def find_chromium() -> str:
 def start_browser(playwright: Playwright, chromium: str) -> Browser:
     """Chromium, started."""
     return playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+
+
+def find_serious_faults(page: Page) -> list[tuple[str, str, str]]:
+    """What axe finds serious or worse: the rule, where, and why."""
+    rules = Axe().run(page).response["violations"]
+    return [
+        (rule["id"], rule["nodes"][0]["html"], rule["nodes"][0]["failureSummary"])
+        for rule in rules
+        if rule["impact"] in ("serious", "critical")
+    ]
 
 
 @dataclass

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from browser.conftest import Visiting
+from browser.conftest import Visiting, find_serious_faults
 from keyed import SECRET, make_key
 from playwright.sync_api import Page, expect
 from servers import HOST, free_port
@@ -83,12 +82,8 @@ def test_axe_finds_nothing_serious(visit: Visiting, service_url: str, finished_j
         if not address:
             page.get_by_role("button", name="Find structures").click()  # with an error
             page.locator("summary").click()
-        report = Axe().run(page)
-        worst = [rule for rule in report.response["violations"] if rule["impact"] in ("serious", "critical")]
-        if worst:
-            found[address] = [
-                (rule["id"], rule["nodes"][0]["html"], rule["nodes"][0]["failureSummary"]) for rule in worst
-            ]
+        if worst := find_serious_faults(page):
+            found[address] = worst
         width, window = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
         assert width <= window, f"{address} is wider than the window"
     assert not found
