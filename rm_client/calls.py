@@ -47,6 +47,7 @@ class GenerateOptions(TypedDict, total=False):
     cell: Sequence[Sequence[float]]
     fixed_cell: bool
     fixed_volume: bool
+    pressure: float
     density: float
     min_distance: float
     starts: Mapping[StartKind, float]

@@ -36,6 +36,9 @@ def generate(
     starts: Starts = USUAL_STARTS,
     space_groups: SpaceGroups = "",
     swaps: Swaps = 0,
+    density: Annotated[float | None, typer.Option(help="Of the starts, g/cm³.")] = None,
+    fixed_volume: Annotated[bool, typer.Option("--fixed-volume", help="Keep the volume of the starts.")] = False,
+    pressure: Annotated[float, typer.Option(help="On crystals of free cell, pseudo units per Å³.")] = 0.0,
     references: Annotated[
         Path | None,
         typer.Option(help="Known structures to put elements into: whatever `rmatch references import` reads."),
@@ -72,6 +75,7 @@ def generate(
         periodic=MOLECULE if molecule else CRYSTAL,
         formula_units=tuple(formula_units) if formula_units else None,
         memory=memory,
+        options={"density": density, "fixed_volume": fixed_volume, "pressure": pressure},
     )
     console = make_console(as_json=as_json)
     found, card = search.run(_read(references), console, is_silent=as_json)

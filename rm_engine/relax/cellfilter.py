@@ -9,13 +9,14 @@ from rm_engine.potential import Response
 from rm_engine.relax.state import CellFreedom, RelaxationState
 
 
-def generalize(response: Response, state: RelaxationState, freedom: CellFreedom) -> Tensor:
+def generalize(response: Response, state: RelaxationState, freedom: CellFreedom, pressure: float = 0.0) -> Tensor:
     """Turn forces and stresses into forces on the degrees of freedom.
 
     Args:
         response: forces and stresses of ``state.structures``.
         state: the state they come from.
         freedom: what the cells of crystals may do; other cells never change.
+        pressure: on crystals, pseudo units per Å³: what is minimised is the enthalpy E + pV.
 
     Returns:
         (n_rows, 3) on ``state.coordinates``; zero where a cell does not relax.
@@ -29,7 +30,7 @@ def generalize(response: Response, state: RelaxationState, freedom: CellFreedom)
     # F^-T, also the gradient of the logarithm of the volume. As cofactors, for a solver would make a GPU wait.
     inverse_transposed = cofactors / determinants
     volumes = determinants.abs() * reference.volumes[:, None, None]
-    cell = -volumes * response.stresses @ inverse_transposed
+    cell = -volumes * (response.stresses @ inverse_transposed + pressure * inverse_transposed)
     if freedom == "fixed_volume":
         # Taking the trace off instead, as ASE does, keeps the volume near F = 1 only, and what is left then vanishes
         # where there is shear stress.

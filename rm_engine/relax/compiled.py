@@ -221,6 +221,7 @@ def _constants(config: RelaxationConfig) -> RelaxationConstants:
         **asdict(fire),
         **asdict(guard),
         fmax=config.fmax,
+        pressure=config.pressure,
         skin=config.skin,
         thin=THIN,
         max_steps=config.max_steps,

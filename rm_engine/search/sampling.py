@@ -124,6 +124,7 @@ class Sampling:
             self._spec.swaps,
             [np.random.default_rng((self._spec.seed, one.sample, 0, _EXCHANGES)) for one in self._relaxed],
             self._relax_again,
+            self._spec.pressure,
         )
         self._relaxed = [one._replace(**vars(end)) for one, end in zip(self._relaxed, ends, strict=True)]
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rm_engine.errors import InputError
 from rm_engine.spec.cell import check_cell
+from rm_engine.spec.limits import MAX_PRESSURE
 
 if TYPE_CHECKING:
     from rm_engine.spec.generation import GenerationSpec
@@ -44,6 +45,14 @@ def check_volume(spec: GenerationSpec) -> None:
             )
         if spec.cell is not None:
             raise _conflict("volume_per_atom", (low, high), "the cell already sets the volume", "Give only one.")
+
+
+def check_pressure(spec: GenerationSpec) -> None:
+    """Only a cell that can give way feels a pressure."""
+    check_range("pressure", spec.pressure, 0, MAX_PRESSURE, f"Give 0 to {MAX_PRESSURE:g} pseudo units per Å³.")
+    if spec.pressure and (spec.fixed_volume or spec.fixed_cell or not spec.is_crystal):
+        reason = "only crystals whose volume is free give way to a pressure"
+        raise _conflict("pressure", spec.pressure, reason, "Leave it out, or ask for crystals of free cell.")
 
 
 def check_cell_given(spec: GenerationSpec) -> None:

@@ -14,7 +14,15 @@ from typing import Any, Final, Self
 from rm_engine.errors import InputError
 from rm_engine.spec.card import ModelCard
 from rm_engine.spec.cell import Cell, determinant
-from rm_engine.spec.checks import check_cell_given, check_range, check_starts, check_swaps, check_system, check_volume
+from rm_engine.spec.checks import (
+    check_cell_given,
+    check_pressure,
+    check_range,
+    check_starts,
+    check_swaps,
+    check_system,
+    check_volume,
+)
 from rm_engine.spec.formula import Formula, check_size
 from rm_engine.spec.limits import MAX_SAMPLES, MAX_SEED, MAX_STEPS, MAX_SWAPS
 from rm_engine.spec.parts import Part, share_samples, usual_units
@@ -49,6 +57,8 @@ class GenerationSpec:
             molecules.
         fixed_cell: keep ``cell`` as it is during relaxation. Cells of mixed periodicity are always kept.
         fixed_volume: keep the volume that a crystal starts with; the shape of its cell relaxes.
+        pressure: hydrostatic, on crystals of free cell, pseudo units per Å³; the relaxation minimises the enthalpy
+            E + pV. Energies that are given back, and rank, are E.
         volume_per_atom: (lowest, highest) volume per atom of the starts, Å³; None takes the model's regression.
         density: of the starts, g/cm³; another way to set the volume.
         min_distance: least distance between two atoms of a start, Å; None takes a default per pair of elements.
@@ -78,6 +88,7 @@ class GenerationSpec:
     cell: Cell | None = None
     fixed_cell: bool = False
     fixed_volume: bool = False
+    pressure: float = 0.0
     volume_per_atom: tuple[float, float] | None = None
     density: float | None = None
     min_distance: float | None = None
@@ -105,6 +116,7 @@ class GenerationSpec:
         if self.min_distance is not None:
             check_range("min_distance", self.min_distance, 0.1, 10.0, "Give a distance from 0.1 to 10 Å.")
         check_volume(self)
+        check_pressure(self)
         check_cell_given(self)
         check_starts(self)
         check_swaps(self)

@@ -11,7 +11,15 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, 
 from rm_engine.files import Format
 from rm_engine.spec import GenerationSpec, StartMix, default_n
 from rm_engine.spec.generation import CRYSTAL, DEFAULT_N, DEFAULT_SYSTEM_N, MOLECULE
-from rm_engine.spec.limits import MAX_ATOMS, MAX_FORMULA_LENGTH, MAX_SAMPLES, MAX_SEED, MAX_STEPS, MAX_SWAPS
+from rm_engine.spec.limits import (
+    MAX_ATOMS,
+    MAX_FORMULA_LENGTH,
+    MAX_PRESSURE,
+    MAX_SAMPLES,
+    MAX_SEED,
+    MAX_STEPS,
+    MAX_SWAPS,
+)
 from rm_engine.spec.space_groups import N_SPACE_GROUPS
 
 PRINTABLE: Final = r"^[^\x00-\x1f\x7f-\x9f]*$"
@@ -81,6 +89,7 @@ class GenerateRequest(BaseModel):
                 {"composition": "C2H6O", "n": 50, "boundary": "molecule"},
                 {"composition": "CoSb", "n": 30, "starts": {"wyckoff": 1, "random": 1}},
                 {"composition": "KZnF3", "n": 30, "space_groups": ["cubic", 62, "P6_3/mmc"]},
+                {"composition": "C", "n": 30, "pressure": 0.03},
             ]
         },
     )
@@ -110,6 +119,14 @@ class GenerateRequest(BaseModel):
     fixed_cell: StrictBool = Field(False, description="Keep the cell as it is.")
     fixed_volume: StrictBool = Field(
         False, description="Keep the volume that a crystal starts with; the shape of its cell relaxes."
+    )
+    pressure: Number = Field(
+        0.0,
+        ge=0,
+        le=MAX_PRESSURE,
+        description="Hydrostatic pressure on crystals of free cell, pseudo units per Å³, which no factor turns into "
+        "GPa. The enthalpy E + pV is minimised; energies that are given and rank are E.",
+        examples=[0.03],
     )
     density: Number | None = Field(
         None, description="Density of the starts, g/cm³; in place of a volume, for crystals whose cell is not given."

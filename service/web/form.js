@@ -48,6 +48,7 @@ export class AskForm {
       errorOf("volume_per_atom"),
       tick("fixed_volume", "Keep the volume", false),
       errorOf("fixed_volume"),
+      small("pressure", "Pressure", "Pseudo units per Å³, up to 0.3; for crystals whose cell is free.", { placeholder: "0" }),
       field("cell", "Starting cell, Å", h("textarea", { id: "cell", name: "cell", rows: 3, spellcheck: "false", placeholder: "4 0 0\n0 4 0\n0 0 4", "aria-describedby": "hint-cell error-cell" }), "A vector on each line."),
       tick("fixed_cell", "Keep the cell as it is", false),
       h("fieldset", { class: "row" }, h("legend", {}, "Starts, in which shares"), small("starts_references", "Known crystals", null, { placeholder: "usual" }), small("starts_wyckoff", "Wyckoff", null, { placeholder: "usual" }), small("starts_random", "Random", null, { placeholder: "usual" })),

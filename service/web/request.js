@@ -31,6 +31,7 @@ export function readForm(form) {
     cell: readCell(text("cell"), refuse),
     density: number("density"),
     fixed_volume: form.elements.fixed_volume.checked || undefined,
+    pressure: number("pressure"),
     fixed_cell: form.elements.fixed_cell.checked || undefined,
     starts: readShares(["references", "wyckoff", "random"].map((name) => [name, number(`starts_${name}`, "starts")])),
     space_groups: readSpaceGroups(text("space_groups")),

@@ -14,7 +14,7 @@ enum { FINE, NOT_FINITE, FORCES_BLEW_UP, COLLAPSED, FLEW_APART, FLAT };         
 /* RelaxationConfig, FireConfig and GuardConfig. */
 struct relaxation_config {
   double fmax, skin, time_step, largest_time_step, largest_move, growth, shrinkage, mixing, mixing_decay;
-  double smallest_volume_ratio, largest_volume_ratio, smallest_height, largest_force, thin;
+  double smallest_volume_ratio, largest_volume_ratio, smallest_height, largest_force, thin, pressure;
   int64_t max_steps, patience, cell, reduction_interval;
 };
 
@@ -89,6 +89,8 @@ static void generalize(const struct relaxation* r, const struct relaxation_confi
   }
   memset(on_cell, 0, 9 * sizeof(double));
   if (c->cell != FIXED && is_crystal(r)) {
+    double outwards = c->pressure * r->start_volume * fabs(determinant(f)); /* the virial of pV is this on each axis */
+    for (int axis = 0; axis < 3; axis++) answer->virial[4 * axis] += outwards;
     invert(f, inverse);
     multiply(answer->virial, inverse, 1, on_cell);
     for (int k = 0; k < 9; k++) on_cell[k] = -on_cell[k];
