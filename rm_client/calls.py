@@ -50,6 +50,7 @@ class GenerateOptions(TypedDict, total=False):
     pressure: float
     density: float
     min_distance: float
+    separations: Mapping[str, float]
     starts: Mapping[StartKind, float]
     space_groups: int | str | Sequence[int | str]
     swaps: int

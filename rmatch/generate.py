@@ -17,6 +17,8 @@ from rmatch.search import USUAL_STARTS, ModelName, N, Search, Seed, SpaceGroups,
 from rmatch.tables import formula_table, found_table
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ase import Atoms
 
     from rm_engine import GeneratedStructure
@@ -39,6 +41,11 @@ def generate(
     density: Annotated[float | None, typer.Option(help="Of the starts, g/cm³.")] = None,
     fixed_volume: Annotated[bool, typer.Option("--fixed-volume", help="Keep the volume of the starts.")] = False,
     pressure: Annotated[float, typer.Option(help="On crystals of free cell, pseudo units per Å³.")] = 0.0,
+    min_distance: Annotated[float | None, typer.Option(help="Least distance of atoms of a start, Å.")] = None,
+    separation: Annotated[
+        list[str] | None,
+        typer.Option(help="The same for a pair of elements, e.g. Li-S=2.0; may be given several times."),
+    ] = None,
     references: Annotated[
         Path | None,
         typer.Option(help="Known structures to put elements into: whatever `rmatch references import` reads."),
@@ -75,7 +82,13 @@ def generate(
         periodic=MOLECULE if molecule else CRYSTAL,
         formula_units=tuple(formula_units) if formula_units else None,
         memory=memory,
-        options={"density": density, "fixed_volume": fixed_volume, "pressure": pressure},
+        options={
+            "density": density,
+            "fixed_volume": fixed_volume,
+            "pressure": pressure,
+            "min_distance": min_distance,
+            "separations": _parse_separations(separation or ()),
+        },
     )
     console = make_console(as_json=as_json)
     found, card = search.run(_read(references), console, is_silent=as_json)
@@ -92,6 +105,20 @@ def generate(
         console.print(formula_table(found, above_hull, card))
     else:
         console.print(found_table(found, card))
+
+
+def _parse_separations(texts: Sequence[str]) -> dict[str, float] | None:
+    """Distances by pair; None where there are none.
+
+    Raises:
+        CommandError: not of this form.
+    """
+    parts = [text.partition("=") for text in texts]
+    try:
+        return {pair: float(distance) for pair, _, distance in parts} or None
+    except ValueError as error:
+        given = " ".join(texts)
+        raise CommandError(f"--separation {given[:80]!r} is no distance of a pair. Give e.g. Li-S=2.0.") from error
 
 
 def _read(references: Path | None) -> list[tuple[str, Atoms]]:

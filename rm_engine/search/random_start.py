@@ -9,7 +9,7 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from rm_engine.errors import SearchError
-from rm_engine.search.separation import Distances, lattice_points, least_distances
+from rm_engine.search.separation import Distances, asked_distances, lattice_points, least_distances
 from rm_engine.spec import Formula, GenerationSpec, ModelCard
 from rm_engine.structure import reduce_cell
 
@@ -45,19 +45,20 @@ def draw_random(spec: GenerationSpec, card: ModelCard, formula: Formula, rng: np
         SearchError: in 60 cells with 100 tries for each atom there was no room at these separations.
     """
     numbers = np.array(formula.atomic_numbers())
-    least = least_distances(numbers, spec.min_distance)
+    asked = asked_distances(numbers, spec)
+    least = least_distances(numbers, asked)
     for _ in range(_CELL_TRIES):
         cell = _draw_cell(spec, card, formula, rng)
         positions = _place(cell, spec.periodic, least, rng)
         if positions is not None:
             has_cell = any(spec.periodic)
             return Atoms(numbers, positions, cell=cell if has_cell else None, pbc=spec.periodic)
-        if spec.min_distance is None:
-            least = least * _TIGHTENING
+        least = np.where(np.isnan(asked), least * _TIGHTENING, least)
     volume = abs(float(np.linalg.det(cell))) / len(numbers)
     raise SearchError(
         f"No room for {len(numbers)} atoms of {spec.composition} at {volume:.1f} Å³ per atom and separations of "
-        f"{least.min():.2f} Å or more, in {_CELL_TRIES} cells. Lower min_distance or raise volume_per_atom."
+        f"{least.min():.2f} to {least.max():.2f} Å, in {_CELL_TRIES} cells. "
+        "Lower min_distance and separations, or raise volume_per_atom."
     )
 
 

@@ -11,6 +11,8 @@ from ase import Atoms
 from ase.data import covalent_radii
 from numpy.typing import NDArray
 
+from rm_engine.spec import GenerationSpec
+
 CONTACT: Final = 0.65
 """Default least distance as a fraction of the sum of covalent radii (DOI 10.1039/b801115j): well below any bond, so
 that it excludes no structure, yet above where the pseudo energy surface has seen nothing."""
@@ -21,14 +23,21 @@ FUSED: Final = 0.5
 Distances = NDArray[np.float64]
 
 
-def least_distances(numbers: NDArray[np.int64], min_distance: float | None, contact: float = CONTACT) -> Distances:
-    """(n_atoms, n_atoms) least distances, Å: ``min_distance`` for every pair, or a fraction of the covalent radii
-    where it is None.
+def asked_distances(numbers: NDArray[np.int64], spec: GenerationSpec) -> Distances:
+    """(n_atoms, n_atoms) least distances that a run asks for, Å; NaN for pairs of which it says nothing."""
+    asked = np.full((len(numbers), len(numbers)), np.nan if spec.min_distance is None else spec.min_distance)
+    for (first, second), distance in spec.least_by_pair.items():
+        asked[np.ix_(numbers == first, numbers == second)] = distance
+    return asked
+
+
+def least_distances(numbers: NDArray[np.int64], asked: Distances | None = None, contact: float = CONTACT) -> Distances:
+    """(n_atoms, n_atoms) least distances, Å: those asked for, and where there is none (NaN) a fraction of the covalent
+    radii.
     """
-    if min_distance is not None:
-        return np.full((len(numbers), len(numbers)), min_distance)
     radii = covalent_radii[numbers]
-    return np.asarray(contact * (radii[:, None] + radii[None, :]))
+    usual = np.asarray(contact * (radii[:, None] + radii[None, :]))
+    return usual if asked is None else np.where(np.isnan(asked), usual, asked)
 
 
 def lattice_points(cell: NDArray[np.float64], periodic: tuple[bool, bool, bool], reach: float) -> NDArray[np.float64]:
@@ -76,4 +85,4 @@ def closest_contact(atoms: Atoms, least: Distances) -> float:
 
 def has_fused_atoms(atoms: Atoms) -> bool:
     """Whether two atoms lie closer than any real pair; positions are inside the cell."""
-    return closest_contact(atoms, least_distances(atoms.numbers, None, FUSED)) < 1
+    return closest_contact(atoms, least_distances(atoms.numbers, contact=FUSED)) < 1

@@ -55,6 +55,14 @@ def check_pressure(spec: GenerationSpec) -> None:
         raise _conflict("pressure", spec.pressure, reason, "Leave it out, or ask for crystals of free cell.")
 
 
+def check_distances(spec: GenerationSpec) -> None:
+    """Atoms of a start are some way apart, but not so far that there is none."""
+    given = [("separations", distance) for distance in spec.least_by_pair.values()]
+    given += [] if spec.min_distance is None else [("min_distance", spec.min_distance)]
+    for field, distance in given:
+        check_range(field, distance, 0.1, 10.0, "Give a distance from 0.1 to 10 Å.")
+
+
 def check_cell_given(spec: GenerationSpec) -> None:
     """A cell is a basis, and there is one where one is needed."""
     if spec.cell is not None:

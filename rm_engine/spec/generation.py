@@ -16,6 +16,7 @@ from rm_engine.spec.card import ModelCard
 from rm_engine.spec.cell import Cell, determinant
 from rm_engine.spec.checks import (
     check_cell_given,
+    check_distances,
     check_pressure,
     check_range,
     check_starts,
@@ -26,6 +27,7 @@ from rm_engine.spec.checks import (
 from rm_engine.spec.formula import Formula, check_size
 from rm_engine.spec.limits import MAX_SAMPLES, MAX_SEED, MAX_STEPS, MAX_SWAPS
 from rm_engine.spec.parts import Part, share_samples, usual_units
+from rm_engine.spec.separations import parse_separations
 from rm_engine.spec.space_groups import parse_space_groups
 from rm_engine.spec.starts import RANDOM_ONLY, USUAL_MIX, StartMix
 from rm_engine.spec.stoichiometry import rank_formulas
@@ -62,6 +64,8 @@ class GenerationSpec:
         volume_per_atom: (lowest, highest) volume per atom of the starts, Å³; None takes the model's regression.
         density: of the starts, g/cm³; another way to set the volume.
         min_distance: least distance between two atoms of a start, Å; None takes a default per pair of elements.
+        separations: least distances between atoms of two elements of a start, Å, e.g. ``{"Li-S": 2.0, "S-S": 3.0}``;
+            other pairs keep ``min_distance``, or the default.
         starts: shares of the kinds of start; None takes the usual mix. Only crystals of free cell have a choice.
         space_groups: those that starts are drawn in, see :func:`rm_engine.spec.space_groups.parse_space_groups`; the
             relaxation then keeps the symmetry, or finds a higher one. None for any start, and no symmetry kept. Only
@@ -92,6 +96,7 @@ class GenerationSpec:
     volume_per_atom: tuple[float, float] | None = None
     density: float | None = None
     min_distance: float | None = None
+    separations: Mapping[str, float] | None = None
     starts: StartMix | None = None
     space_groups: tuple[int | str, ...] | None = None
     swaps: int = 0
@@ -113,8 +118,7 @@ class GenerationSpec:
         check_range("fmax", self.fmax, 1e-5, 1.0, "Give a force from 0.00001 to 1.")
         check_range("swaps", self.swaps, 0, MAX_SWAPS, f"Give 0 to {MAX_SWAPS} exchanges.")
         check_range("max_steps", self.max_steps, 1, MAX_STEPS, f"Give 1 to {MAX_STEPS:,} steps.")
-        if self.min_distance is not None:
-            check_range("min_distance", self.min_distance, 0.1, 10.0, "Give a distance from 0.1 to 10 Å.")
+        check_distances(self)
         check_volume(self)
         check_pressure(self)
         check_cell_given(self)
@@ -130,6 +134,11 @@ class GenerationSpec:
     def allowed_space_groups(self) -> frozenset[int] | None:
         """Numbers of the space groups that starts are drawn in; None where symmetry does not matter."""
         return None if self.space_groups is None else parse_space_groups(self.space_groups)
+
+    @cached_property
+    def least_by_pair(self) -> Mapping[tuple[int, int], float]:
+        """The ``separations``, Å, by two atomic numbers, in either order."""
+        return parse_separations(self.separations or {}, self.elements)
 
     @cached_property
     def parts(self) -> tuple[Part, ...]:
@@ -251,13 +260,14 @@ class GenerationSpec:
         if self.min_distance is None or self.is_molecule:
             return
         largest = self._largest_volume_per_atom(card)
-        needed = math.pi / 6 * self.min_distance**3 / _DENSEST_PACKING
+        closest = min([self.min_distance, *self.least_by_pair.values()])
+        needed = math.pi / 6 * closest**3 / _DENSEST_PACKING
         if needed > largest:
             raise InputError(
                 "impossible_separation",
                 "min_distance",
                 self.min_distance,
-                f"atoms {self.min_distance:g} Å apart need at least {needed:.1f} Å³ each, the cell gives {largest:.1f}",
+                f"atoms {closest:g} Å apart need at least {needed:.1f} Å³ each, the cell gives {largest:.1f}",
                 "Lower min_distance or raise volume_per_atom.",
             )
 

@@ -132,6 +132,12 @@ class GenerateRequest(BaseModel):
         None, description="Density of the starts, g/cm³; in place of a volume, for crystals whose cell is not given."
     )
     min_distance: Number | None = Field(None, description="Least distance between two atoms of a start, Å.")
+    separations: dict[StrictStr, Number] | None = Field(
+        None,
+        description="Least distances between atoms of two elements of a start, Å; other pairs keep `min_distance`, or "
+        "the usual ones by covalent radii.",
+        examples=[{"Li-S": 2.0, "S-S": 3.0}],
+    )
     starts: StartShares | None = Field(
         None,
         description="What the structures are relaxed from, in which shares; the usual mix if left out. Known crystals "

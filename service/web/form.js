@@ -44,6 +44,7 @@ export class AskForm {
     const small = (name, label, hint, properties) => field(name, label, text(name, { inputmode: "decimal", ...properties }), hint);
     return [
       h("div", { class: "row" }, small("seed", "Seed", "The same seed gives the same structures.", { placeholder: "random", inputmode: "numeric" }), small("min_distance", "Least distance, Å", "Between atoms of a start.", { placeholder: "by radii" })),
+      field("separations", "Least distances of pairs, Å", text("separations", { placeholder: "Li-S 2.0, S-S 3.0", autocapitalize: "off" }), "Other pairs keep the one above."),
       h("div", { class: "row" }, small("volume_low", "Volume, from", null, { placeholder: "model's own" }), small("volume_high", "to", "Å³ per atom.", { placeholder: "model's own" }), small("density", "or density", "g/cm³", { placeholder: "model's own" })),
       errorOf("volume_per_atom"),
       tick("fixed_volume", "Keep the volume", false),

@@ -27,6 +27,7 @@ export function readForm(form) {
     model: text("model") || undefined,
     seed: number("seed"),
     min_distance: number("min_distance"),
+    separations: readSeparations(text("separations"), refuse),
     volume_per_atom: readPair(number("volume_low", "volume_per_atom"), number("volume_high", "volume_per_atom"), refuse),
     cell: readCell(text("cell"), refuse),
     density: number("density"),
@@ -67,6 +68,13 @@ function readCell(text, refuse) {
   const cell = text.split("\n").map((line) => line.trim().split(/[\s,]+/).map(Number));
   if (cell.length === 3 && cell.every((vector) => vector.length === 3 && vector.every(Number.isFinite))) return cell;
   return refuse("cell", "this is no cell", "Write three lines of three numbers.");
+}
+
+function readSeparations(text, refuse) {
+  if (text === "") return undefined;
+  const pairs = text.split(/[,;\n]+/).map((item) => item.trim().split(/[\s=:]+/));
+  if (pairs.every(([pair, distance, ...rest]) => pair && !rest.length && Number(distance) > 0)) return Object.fromEntries(pairs.map(([pair, distance]) => [pair, Number(distance)]));
+  return refuse("separations", `${text.slice(0, 20)} is no list of distances`, "Write pairs with their distances, such as Li-S 2.0, S-S 3.0.");
 }
 
 function readSpaceGroups(text) {
