@@ -51,6 +51,8 @@ class GenerateOptions(TypedDict, total=False):
     density: float
     min_distance: float
     separations: Mapping[str, float]
+    seed_structure: Mapping[str, Any]
+    relax_seed: bool
     starts: Mapping[StartKind, float]
     space_groups: int | str | Sequence[int | str]
     swaps: int

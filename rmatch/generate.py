@@ -46,6 +46,10 @@ def generate(
         list[str] | None,
         typer.Option(help="The same for a pair of elements, e.g. Li-S=2.0; may be given several times."),
     ] = None,
+    seed_structure: Annotated[
+        Path | None, typer.Option(help="File of a structure to which the atoms are added, e.g. a substrate.")
+    ] = None,
+    relax_seed: Annotated[bool, typer.Option("--relax-seed", help="Let its atoms relax as well.")] = False,
     references: Annotated[
         Path | None,
         typer.Option(help="Known structures to put elements into: whatever `rmatch references import` reads."),
@@ -68,8 +72,10 @@ def generate(
     A chemical system is searched at its likely formulas, and those on the hull are listed first. With --json the
     structures come in lines.
     """
-    format_ = file_format or ("extxyz" if molecule else "cif")
-    if molecule and format_ in {"cif", "poscar"}:
+    there = _read(seed_structure)
+    periodic = tuple(there[0][1].pbc.tolist()) if there else MOLECULE if molecule else CRYSTAL
+    format_ = file_format or ("cif" if any(periodic) else "extxyz")
+    if not any(periodic) and format_ in {"cif", "poscar"}:
         raise CommandError(f"A molecule has no cell, so there is no {format_} file of it. Give --format extxyz.")
     search = Search(
         composition=composition,
@@ -79,7 +85,7 @@ def generate(
         space_groups=split_space_groups(space_groups),
         swaps=swaps,
         seed=seed,
-        periodic=MOLECULE if molecule else CRYSTAL,
+        periodic=periodic,
         formula_units=tuple(formula_units) if formula_units else None,
         memory=memory,
         options={
@@ -88,6 +94,8 @@ def generate(
             "pressure": pressure,
             "min_distance": min_distance,
             "separations": _parse_separations(separation or ()),
+            "seed_structure": there[0][1] if there else None,
+            "relax_seed": relax_seed,
         },
     )
     console = make_console(as_json=as_json)
@@ -121,10 +129,10 @@ def _parse_separations(texts: Sequence[str]) -> dict[str, float] | None:
         raise CommandError(f"--separation {given[:80]!r} is no distance of a pair. Give e.g. Li-S=2.0.") from error
 
 
-def _read(references: Path | None) -> list[tuple[str, Atoms]]:
+def _read(path: Path | None) -> list[tuple[str, Atoms]]:
     from rm_engine.files import read_structures
 
-    return [(stored.name, stored.atoms) for stored in read_structures(references)] if references else []
+    return [(stored.name, stored.atoms) for stored in read_structures(path)] if path else []
 
 
 def _write(found: list[GeneratedStructure], folder: Path, format_: WrittenFormat) -> None:

@@ -45,7 +45,7 @@ class RelaxationConstants(ctypes.Structure):
                 *("thin", "pressure"),
             )
         ),
-        *((name, ctypes.c_int64) for name in ("max_steps", "patience", "cell", "reduction_interval")),
+        *((name, ctypes.c_int64) for name in ("max_steps", "patience", "cell", "reduction_interval", "n_frozen")),
     ]
 
 

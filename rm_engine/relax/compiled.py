@@ -227,4 +227,5 @@ def _constants(config: RelaxationConfig) -> RelaxationConstants:
         max_steps=config.max_steps,
         cell=_FREEDOMS.index(config.cell),
         reduction_interval=_REDUCTION_INTERVAL,
+        n_frozen=config.n_frozen,
     )

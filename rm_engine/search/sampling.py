@@ -100,7 +100,7 @@ class Sampling:
         def take(row: int, atoms: Atoms, energy: float, converged: bool, n_steps: int, reason: str | None) -> None:
             sample, start = group[row]
             if reason is None:
-                atoms = standardize(atoms)
+                atoms = self._tidy(atoms)
                 reason = "two atoms fused" if has_fused_atoms(atoms) else None
             if reason is not None:
                 self._pending[sample] = reason
@@ -136,6 +136,14 @@ class Sampling:
             None if reason is not None or has_fused_atoms(one) else Relaxed(one, energy, converged, n_steps)
             for one, energy, converged, n_steps, reason in zip(atoms, *columns, result.reasons, strict=True)
         ]
+
+    def _tidy(self, atoms: Atoms) -> Atoms:
+        """A standard cell, atoms inside; around a seed structure its cell."""
+        if self._spec.seed_structure is None:
+            return standardize(atoms)
+        if atoms.pbc.any():
+            atoms.wrap()
+        return atoms
 
     def _judge_relaxed(self) -> None:
         """Give the relaxed structures their formation energies and tell molecules from what is none."""

@@ -6,6 +6,7 @@ from rm_engine.spec.fingerprint import read_fingerprint
 from rm_engine.spec.formula import Formula, parse_formula
 from rm_engine.spec.generation import GenerationSpec, default_model, default_n
 from rm_engine.spec.parts import Part
+from rm_engine.spec.seed_structure import SeedStructure
 from rm_engine.spec.starts import START_KINDS, USUAL_MIX, StartKind, StartMix
 from rm_engine.spec.system import ChemicalSystem, parse_composition
 from rm_engine.spec.training import DescentSpec, NoiseSpec, RankingSpec, TrainingSpec
@@ -23,6 +24,7 @@ __all__ = [
     "Part",
     "PotentialConfig",
     "RankingSpec",
+    "SeedStructure",
     "StartKind",
     "StartMix",
     "TrainingSpec",

@@ -7,10 +7,39 @@ from typing import TYPE_CHECKING, Any
 
 from rm_engine.errors import InputError
 from rm_engine.spec.cell import check_cell
-from rm_engine.spec.limits import MAX_PRESSURE
+from rm_engine.spec.formula import check_size
+from rm_engine.spec.limits import MAX_ELEMENTS, MAX_PRESSURE
+from rm_engine.spec.system import ChemicalSystem, parse_composition
 
 if TYPE_CHECKING:
     from rm_engine.spec.generation import GenerationSpec
+
+
+def check_seed_structure(spec: GenerationSpec) -> None:
+    """A seed structure says cell and boundary itself, and a formula which atoms are added to it."""
+    seed = spec.seed_structure
+    if seed is None:
+        if spec.relax_seed:
+            raise _conflict("relax_seed", True, "there is no seed structure", "Give one, or leave it out.")
+        return
+    added = parse_composition(spec.composition)
+    in_the_way = {
+        "formula_units": spec.formula_units is not None,
+        "cell": spec.cell not in (None, seed.cell),
+        "seed_structure": not spec.is_crystal and spec.periodic != seed.periodic,
+        "swaps": spec.swaps > 0,
+    }
+    for field in filter(in_the_way.get, in_the_way):
+        reason = "a seed structure has its own cell and boundary, and what is added to it are the atoms of one formula"
+        raise _conflict(field, getattr(spec, field), reason, "Leave it out, or the seed structure.")
+    if isinstance(added, ChemicalSystem):
+        way = "Give the formula of the atoms that are added."
+        raise _conflict("composition", spec.composition, "a chemical system cannot be added to a structure", way)
+    whole = seed.formula + added
+    check_size(whole, str(whole), "seed_structure")
+    if len(whole.elements) > MAX_ELEMENTS:
+        reason, way = f"{len(whole.elements)} elements with those added, at most {MAX_ELEMENTS}", "Use fewer elements."
+        raise InputError("too_many_elements", "seed_structure", str(whole), reason, way)
 
 
 def check_system(spec: GenerationSpec) -> None:

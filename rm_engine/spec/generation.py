@@ -19,6 +19,7 @@ from rm_engine.spec.checks import (
     check_distances,
     check_pressure,
     check_range,
+    check_seed_structure,
     check_starts,
     check_swaps,
     check_system,
@@ -27,6 +28,7 @@ from rm_engine.spec.checks import (
 from rm_engine.spec.formula import Formula, check_size
 from rm_engine.spec.limits import MAX_SAMPLES, MAX_SEED, MAX_STEPS, MAX_SWAPS
 from rm_engine.spec.parts import Part, share_samples, usual_units
+from rm_engine.spec.seed_structure import SeedStructure
 from rm_engine.spec.separations import parse_separations
 from rm_engine.spec.space_groups import parse_space_groups
 from rm_engine.spec.starts import RANDOM_ONLY, USUAL_MIX, StartMix
@@ -64,6 +66,9 @@ class GenerationSpec:
         volume_per_atom: (lowest, highest) volume per atom of the starts, Å³; None takes the model's regression.
         density: of the starts, g/cm³; another way to set the volume.
         min_distance: least distance between two atoms of a start, Å; None takes a default per pair of elements.
+        seed_structure: atoms that are there already, in a cell that is kept; those of the composition are added to it
+            at random. It says what ``cell`` and ``periodic`` are.
+        relax_seed: let the atoms of the seed structure relax as well; else they stay where they are.
         separations: least distances between atoms of two elements of a start, Å, e.g. ``{"Li-S": 2.0, "S-S": 3.0}``;
             other pairs keep ``min_distance``, or the default.
         starts: shares of the kinds of start; None takes the usual mix. Only crystals of free cell have a choice.
@@ -97,6 +102,8 @@ class GenerationSpec:
     density: float | None = None
     min_distance: float | None = None
     separations: Mapping[str, float] | None = None
+    seed_structure: SeedStructure | None = None
+    relax_seed: bool = False
     starts: StartMix | None = None
     space_groups: tuple[int | str, ...] | None = None
     swaps: int = 0
@@ -107,6 +114,11 @@ class GenerationSpec:
     match: bool = True
 
     def __post_init__(self) -> None:
+        check_seed_structure(self)
+        if self.seed_structure is not None:
+            object.__setattr__(self, "cell", self.seed_structure.cell)
+            object.__setattr__(self, "periodic", self.seed_structure.periodic)
+            object.__setattr__(self, "fixed_cell", True)
         if not self.model:
             object.__setattr__(self, "model", default_model(self.periodic))
         if isinstance(self._target, ChemicalSystem):
@@ -127,8 +139,11 @@ class GenerationSpec:
 
     @cached_property
     def _target(self) -> Formula | ChemicalSystem:
-        """The parsed composition."""
-        return parse_composition(self.composition)
+        """The parsed composition, the atoms of the seed structure included."""
+        target = parse_composition(self.composition)
+        if self.seed_structure is None or isinstance(target, ChemicalSystem):
+            return target
+        return self.seed_structure.formula + target
 
     @cached_property
     def allowed_space_groups(self) -> frozenset[int] | None:
@@ -180,6 +195,11 @@ class GenerationSpec:
     def chooses_cell(self) -> bool:
         """Whether the search chooses the cell: that of a crystal for which none is given."""
         return self.is_crystal and self.cell is None
+
+    @property
+    def n_frozen(self) -> int:
+        """How many atoms, the first of every structure, stay where they are."""
+        return 0 if self.seed_structure is None or self.relax_seed else len(self.seed_structure.numbers)
 
     @property
     def start_mix(self) -> StartMix:
@@ -257,7 +277,7 @@ class GenerationSpec:
 
     def _check_separations(self, card: ModelCard) -> None:
         """A packing of spheres is never denser than the densest lattice packing (Kepler); refuse what lies beyond."""
-        if self.min_distance is None or self.is_molecule:
+        if self.min_distance is None or self.is_molecule or self.seed_structure is not None:
             return
         largest = self._largest_volume_per_atom(card)
         closest = min([self.min_distance, *self.least_by_pair.values()])
@@ -311,6 +331,8 @@ class GenerationSpec:
         values = {name: _as_tuples(value) for name, value in data.items()}
         if isinstance(values.get("starts"), Mapping):
             values["starts"] = StartMix(**values["starts"])
+        if isinstance(values.get("seed_structure"), Mapping):
+            values["seed_structure"] = SeedStructure.from_json(values["seed_structure"])
         return cls(**values)
 
 

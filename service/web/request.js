@@ -37,6 +37,8 @@ export function readForm(form) {
     starts: readShares(["references", "wyckoff", "random"].map((name) => [name, number(`starts_${name}`, "starts")])),
     space_groups: readSpaceGroups(text("space_groups")),
     swaps: number("swaps"),
+    seed_structure: readStructure(text("seed_structure"), refuse),
+    relax_seed: form.elements.relax_seed.checked || undefined,
     fmax: number("fmax"),
     max_steps: number("max_steps"),
     match: form.elements.match.checked ? undefined : false,
@@ -75,6 +77,15 @@ function readSeparations(text, refuse) {
   const pairs = text.split(/[,;\n]+/).map((item) => item.trim().split(/[\s=:]+/));
   if (pairs.every(([pair, distance, ...rest]) => pair && !rest.length && Number(distance) > 0)) return Object.fromEntries(pairs.map(([pair, distance]) => [pair, Number(distance)]));
   return refuse("separations", `${text.slice(0, 20)} is no list of distances`, "Write pairs with their distances, such as Li-S 2.0, S-S 3.0.");
+}
+
+function readStructure(text, refuse) {
+  if (text === "") return undefined;
+  try {
+    return JSON.parse(text);
+  } catch {
+    return refuse("seed_structure", "this is no JSON", "Paste the `atoms` of a structure, as the service gives them.");
+  }
 }
 
 function readSpaceGroups(text) {

@@ -94,6 +94,23 @@ def test_a_chemical_system_is_shared_among_its_formulas(client: TestClient) -> N
     assert [job["formulas"] for job in listed] == [asked.json()["formulas"], usual.json()["formulas"]]
 
 
+SHEET: dict[str, Any] = {
+    "numbers": [16, 16],
+    "positions": [[0, 0, 7.5], [0, 1.42, 7.5]],
+    "cell": [[2.46, 0, 0], [1.23, 2.13, 0], [0, 0, 15]],
+    "periodic": [True, True, False],
+}
+
+
+def test_atoms_are_added_to_a_seed_structure(client: TestClient) -> None:
+    response = client.post("/generate", json={**LIS2, "seed_structure": SHEET, "relax_seed": True})
+    assert response.status_code == 202, response.text
+    job = response.json()
+    assert job["spec"]["seed_structure"] == SHEET
+    assert (job["spec"]["cell"], job["spec"]["periodic"]) == (SHEET["cell"], SHEET["periodic"])
+    assert [part["formula"] for part in job["formulas"]] == ["LiS4"]
+
+
 BAD: list[tuple[dict[str, Any], str, str]] = [
     ({"composition": "LiXx2"}, "unknown_element", "composition"),
     ({"composition": ""}, "empty_formula", "composition"),
@@ -134,6 +151,18 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
     ({"separations": {"Li-S": 0}}, "out_of_range", "separations"),
     ({"separations": {"Li-S": "far"}}, "invalid_value", "separations"),
     ({"separations": [2]}, "invalid_value", "separations"),
+    ({"seed_structure": {**SHEET, "numbers": [16]}}, "conflicting_fields", "seed_structure"),
+    ({"seed_structure": {**SHEET, "numbers": [16, 119]}}, "out_of_range", "seed_structure"),
+    ({"seed_structure": {**SHEET, "numbers": [16, 7]}}, "element_not_in_model", "composition"),
+    ({"seed_structure": {**SHEET, "positions": []}}, "invalid_value", "seed_structure"),
+    ({"seed_structure": {**SHEET, "cell": [[0] * 3] * 3}}, "impossible_cell", "cell"),
+    ({"seed_structure": SHEET, "boundary": "molecule"}, "conflicting_fields", "seed_structure"),
+    ({"seed_structure": SHEET, "cell": [[4, 0, 0], [0, 4, 0], [0, 0, 4]]}, "conflicting_fields", "cell"),
+    ({"seed_structure": SHEET, "swaps": 1}, "conflicting_fields", "swaps"),
+    ({"seed_structure": SHEET, "formula_units": 2}, "conflicting_fields", "formula_units"),
+    ({"seed_structure": SHEET, "pressure": 0.1}, "conflicting_fields", "pressure"),
+    ({"seed_structure": SHEET, "composition": "Li-S"}, "conflicting_fields", "composition"),
+    ({"relax_seed": True}, "conflicting_fields", "relax_seed"),
     ({"pressure": -0.1}, "out_of_range", "pressure"),
     ({"pressure": 0.4}, "out_of_range", "pressure"),
     ({"pressure": 1e999}, "invalid_value", "pressure"),

@@ -101,7 +101,7 @@ def test_forces_are_the_gradient_of_the_enthalpy(exact: Model, strained: list[At
         return float(respond_to(exact.potential, [atoms]).energies[0]) + pressure * atoms.get_volume()
 
     response = respond_to(exact.potential, at(rows).structures.to_atoms())
-    forces = generalize(response, at(rows), "free", pressure).numpy()
+    forces = generalize(response, at(rows), RelaxationConfig(pressure=pressure)).numpy()
     for row, axis in np.ndindex(rows.shape):
         step = np.zeros_like(rows)
         step[row, axis] = 1e-5
