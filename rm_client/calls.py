@@ -51,6 +51,7 @@ class GenerateOptions(TypedDict, total=False):
     density: float
     min_distance: float
     separations: Mapping[str, float]
+    layer: tuple[float, float]
     seed_structure: Mapping[str, Any]
     relax_seed: bool
     starts: Mapping[StartKind, float]

@@ -49,6 +49,9 @@ def generate(
     seed_structure: Annotated[
         Path | None, typer.Option(help="File of a structure to which the atoms are added, e.g. a substrate.")
     ] = None,
+    layer: Annotated[
+        tuple[float, float] | None, typer.Option(help="Lowest and highest height over its base for what is added, Å.")
+    ] = None,
     relax_seed: Annotated[bool, typer.Option("--relax-seed", help="Let its atoms relax as well.")] = False,
     references: Annotated[
         Path | None,
@@ -72,8 +75,8 @@ def generate(
     A chemical system is searched at its likely formulas, and those on the hull are listed first. With --json the
     structures come in lines.
     """
-    there = _read(seed_structure)
-    periodic = tuple(there[0][1].pbc.tolist()) if there else MOLECULE if molecule else CRYSTAL
+    there = _read(seed_structure)[0][1] if seed_structure else None
+    periodic = _find_boundary(there, is_molecule=molecule)
     format_ = file_format or ("cif" if any(periodic) else "extxyz")
     if not any(periodic) and format_ in {"cif", "poscar"}:
         raise CommandError(f"A molecule has no cell, so there is no {format_} file of it. Give --format extxyz.")
@@ -94,8 +97,9 @@ def generate(
             "pressure": pressure,
             "min_distance": min_distance,
             "separations": _parse_separations(separation or ()),
-            "seed_structure": there[0][1] if there else None,
+            "seed_structure": there,
             "relax_seed": relax_seed,
+            "layer": layer,
         },
     )
     console = make_console(as_json=as_json)
@@ -113,6 +117,14 @@ def generate(
         console.print(formula_table(found, above_hull, card))
     else:
         console.print(found_table(found, card))
+
+
+def _find_boundary(there: Atoms | None, *, is_molecule: bool) -> tuple[bool, bool, bool]:
+    """Which cell vectors are periodic: those of the seed structure, or all, or none."""
+    if there is None:
+        return MOLECULE if is_molecule else CRYSTAL
+    first, second, third = there.pbc.tolist()
+    return first, second, third
 
 
 def _parse_separations(texts: Sequence[str]) -> dict[str, float] | None:

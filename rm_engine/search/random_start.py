@@ -9,7 +9,13 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from rm_engine.errors import SearchError
-from rm_engine.search.separation import Distances, asked_distances, lattice_points, least_distances
+from rm_engine.search.separation import (
+    Distances,
+    asked_distances,
+    inverse_heights,
+    lattice_points,
+    least_distances,
+)
 from rm_engine.spec import Formula, GenerationSpec, ModelCard, parse_formula
 from rm_engine.structure import reduce_cell
 
@@ -53,7 +59,7 @@ def draw_random(spec: GenerationSpec, card: ModelCard, formula: Formula, rng: np
     least = least_distances(numbers, asked)
     for _ in range(_CELL_TRIES):
         cell = _draw_cell(spec, card, formula, rng)
-        positions = _place(cell, spec.periodic, least, there, rng)
+        positions = _place(cell, spec, least, there, rng)
         if positions is not None:
             has_cell = any(spec.periodic)
             return Atoms(numbers, positions, cell=cell if has_cell else None, pbc=spec.periodic)
@@ -102,7 +108,7 @@ def draw_volume(spec: GenerationSpec, card: ModelCard, formula: Formula, rng: np
 
 def _place(
     cell: NDArray[np.float64],
-    periodic: tuple[bool, bool, bool],
+    spec: GenerationSpec,
     least: Distances,
     there: NDArray[np.float64],
     rng: np.random.Generator,
@@ -110,18 +116,28 @@ def _place(
     """(n_atoms, 3) positions, those that are ``there`` and then atom after atom at random where there is room, or None
     where there was none.
     """
-    points = lattice_points(cell, periodic, float(least.max()))
+    points = lattice_points(cell, spec.periodic, float(least.max()))
     to_images = np.linalg.norm(points[1:], axis=1)
     if len(to_images) and to_images.min() < least.diagonal()[len(there) :].max():
         return None
+    lowest, highest = _bounds(cell, spec)
     placed = there
     for atom in range(len(there), len(least)):
-        candidates = rng.random((_POSITION_TRIES, 3)) @ cell
+        candidates = (lowest + (highest - lowest) * rng.random((_POSITION_TRIES, 3))) @ cell
         free = _find_free(candidates, placed, points, least[atom, :atom], touches=len(there) > 0)
         if free is None:
             return None
         placed = np.vstack([placed, free])
     return placed
+
+
+def _bounds(cell: NDArray[np.float64], spec: GenerationSpec) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The lowest and the highest (3,) fractional coordinates of what is placed: those of the layer, or any."""
+    lowest, highest = np.zeros(3), np.ones(3)
+    if spec.layer is not None:
+        across = ~np.array(spec.periodic)
+        lowest[across], highest[across] = np.multiply.outer(spec.layer, inverse_heights(cell)[across])
+    return lowest, highest
 
 
 def _find_free(

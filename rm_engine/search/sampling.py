@@ -174,8 +174,11 @@ class Sampling:
         return [None] * len(relaxed) if estimates is None else estimates.tolist()
 
     def _is_flawed(self, atoms: Atoms) -> bool:
-        """Whether these atoms could have become a molecule and have not; no odd number of electrons could."""
-        could = self._spec.is_molecule and atoms.numbers.sum() % 2 == 0
+        """Whether these atoms could have become a molecule and have not; no odd number of electrons could, nor what a
+        model of crystals makes: clusters, which have no bonds to judge.
+        """
+        makes_molecules = self._spec.is_molecule and self._model.card.boundary == "molecule"
+        could = makes_molecules and atoms.numbers.sum() % 2 == 0
         return could and find_molecule_flaw(atoms) is not None
 
     def _keep(self, structure: GeneratedStructure) -> None:

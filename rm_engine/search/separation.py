@@ -40,14 +40,17 @@ def least_distances(numbers: NDArray[np.int64], asked: Distances | None = None, 
     return usual if asked is None else np.where(np.isnan(asked), usual, asked)
 
 
+def inverse_heights(cell: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(3,) one over the distance between opposite faces of a cell, along each of its vectors, 1/Å."""
+    return np.asarray(np.sqrt((np.linalg.inv(cell) ** 2).sum(axis=0)))
+
+
 def lattice_points(cell: NDArray[np.float64], periodic: tuple[bool, bool, bool], reach: float) -> NDArray[np.float64]:
     """(n_points, 3) lattice vectors, the zero vector first, that may bring an image of one atom in the cell within
     ``reach`` of another.
     """
-    inverse_heights = np.sqrt((np.linalg.inv(cell) ** 2).sum(axis=0)).tolist()
-    limits = (
-        ceil(reach * inverse) if repeats else 0 for inverse, repeats in zip(inverse_heights, periodic, strict=True)
-    )
+    inverses = inverse_heights(cell).tolist()
+    limits = (ceil(reach * inverse) if repeats else 0 for inverse, repeats in zip(inverses, periodic, strict=True))
     return np.asarray(_lattice_steps(*limits) @ cell)
 
 

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from rm_engine.errors import InputError
-from rm_engine.spec.cell import check_cell
+from rm_engine.spec.cell import check_cell, heights
 from rm_engine.spec.formula import check_size
 from rm_engine.spec.limits import MAX_ELEMENTS, MAX_PRESSURE
 from rm_engine.spec.system import ChemicalSystem, parse_composition
@@ -29,9 +29,10 @@ def check_seed_structure(spec: GenerationSpec) -> None:
         "seed_structure": not spec.is_crystal and spec.periodic != seed.periodic,
         "swaps": spec.swaps > 0,
     }
-    for field in filter(in_the_way.get, in_the_way):
-        reason = "a seed structure has its own cell and boundary, and what is added to it are the atoms of one formula"
-        raise _conflict(field, getattr(spec, field), reason, "Leave it out, or the seed structure.")
+    for field, is_given in in_the_way.items():
+        if is_given:
+            reason = "a seed structure has its own cell and boundary, to which the atoms of one formula are added"
+            raise _conflict(field, getattr(spec, field), reason, "Leave it out, or the seed structure.")
     if isinstance(added, ChemicalSystem):
         way = "Give the formula of the atoms that are added."
         raise _conflict("composition", spec.composition, "a chemical system cannot be added to a structure", way)
@@ -101,6 +102,20 @@ def check_cell_given(spec: GenerationSpec) -> None:
         raise InputError("cell_required", "cell", None, "a partly periodic boundary needs a cell", way)
     elif spec.fixed_cell:
         raise InputError("cell_required", "cell", None, "there is no cell to keep fixed", "Give the cell as well.")
+
+
+def check_layer(spec: GenerationSpec) -> None:
+    """Only what repeats along some vectors has a layer, within the heights of its cell along the others."""
+    if spec.layer is None:
+        return
+    if spec.cell is None or spec.is_crystal or spec.is_molecule:
+        reason = "only what is partly periodic has a layer"
+        raise _conflict("layer", spec.layer, reason, "Leave it out, or say along which vectors nothing repeats.")
+    low, high = spec.layer
+    most = min(height for height, repeats in zip(heights(spec.cell), spec.periodic, strict=True) if not repeats)
+    if not 0 <= low <= high <= most:
+        reason = f"the heights do not rise, or do not lie between 0 and {most:.4g} Å, where the cell ends"
+        raise InputError("out_of_range", "layer", spec.layer, reason, "Give [lowest, highest] within the cell, Å.")
 
 
 def check_starts(spec: GenerationSpec) -> None:

@@ -17,6 +17,7 @@ from rm_engine.spec.cell import Cell, determinant
 from rm_engine.spec.checks import (
     check_cell_given,
     check_distances,
+    check_layer,
     check_pressure,
     check_range,
     check_seed_structure,
@@ -66,6 +67,8 @@ class GenerationSpec:
         volume_per_atom: (lowest, highest) volume per atom of the starts, Å³; None takes the model's regression.
         density: of the starts, g/cm³; another way to set the volume.
         min_distance: least distance between two atoms of a start, Å; None takes a default per pair of elements.
+        layer: (lowest, highest) height over the base of the cell, Å, between which atoms of a start are placed, along
+            each vector that does not repeat. Only for what is partly periodic.
         seed_structure: atoms that are there already, in a cell that is kept; those of the composition are added to it
             at random. It says what ``cell`` and ``periodic`` are.
         relax_seed: let the atoms of the seed structure relax as well; else they stay where they are.
@@ -102,6 +105,7 @@ class GenerationSpec:
     density: float | None = None
     min_distance: float | None = None
     separations: Mapping[str, float] | None = None
+    layer: tuple[float, float] | None = None
     seed_structure: SeedStructure | None = None
     relax_seed: bool = False
     starts: StartMix | None = None
@@ -134,6 +138,7 @@ class GenerationSpec:
         check_volume(self)
         check_pressure(self)
         check_cell_given(self)
+        check_layer(self)
         check_starts(self)
         check_swaps(self)
 

@@ -54,5 +54,6 @@ class SeedStructure:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """The structure in the plain form of :func:`rm_engine.files.to_json`."""
-        positions, cell = (tuple(tuple(row) for row in data[name]) for name in ("positions", "cell"))
-        return cls(tuple(data["numbers"]), positions, cell, tuple(data["periodic"]))  # type: ignore[arg-type]
+        rows: Any = {name: tuple(map(tuple, data[name])) for name in ("positions", "cell")}
+        flat: Any = {name: tuple(data[name]) for name in ("numbers", "periodic")}
+        return cls(**rows, **flat)

@@ -167,6 +167,12 @@ class GenerateRequest(BaseModel):
         "the usual ones by covalent radii.",
         examples=[{"Li-S": 2.0, "S-S": 3.0}],
     )
+    layer: Range | None = Field(
+        None,
+        description="[lowest, highest] height over the base of the cell, Å, between which atoms of a start are placed, "
+        "along each vector that does not repeat. For what is partly periodic: sheets, wires, one side of a substrate.",
+        examples=[[6, 9]],
+    )
     seed_structure: SeedAtoms | None = Field(
         None,
         description="Atoms that are there already, such as a substrate; those of the composition are added to them at "

@@ -52,6 +52,7 @@ export class AskForm {
       small("pressure", "Pressure", "Pseudo units per Å³, up to 0.3; for crystals whose cell is free.", { placeholder: "0" }),
       field("cell", "Starting cell, Å", h("textarea", { id: "cell", name: "cell", rows: 3, spellcheck: "false", placeholder: "4 0 0\n0 4 0\n0 0 4", "aria-describedby": "hint-cell error-cell" }), "A vector on each line."),
       tick("fixed_cell", "Keep the cell as it is", false),
+      field("layer", "Layer, Å", text("layer", { placeholder: "whole cell" }), "Two heights between which atoms start, such as 6 9; for what is partly periodic."),
       field("seed_structure", "Seed structure", h("textarea", { id: "seed_structure", name: "seed_structure", rows: 3, spellcheck: "false", placeholder: '{"numbers": [6, 6], "positions": …', "aria-describedby": "hint-seed_structure error-seed_structure" }), "A substrate, say, to which the atoms of the formula are added: the atoms of a structure as JSON. It sets cell and boundary."),
       tick("relax_seed", "Let it relax as well", false),
       errorOf("relax_seed"),

@@ -37,6 +37,7 @@ export function readForm(form) {
     starts: readShares(["references", "wyckoff", "random"].map((name) => [name, number(`starts_${name}`, "starts")])),
     space_groups: readSpaceGroups(text("space_groups")),
     swaps: number("swaps"),
+    layer: readLayer(text("layer"), refuse),
     seed_structure: readStructure(text("seed_structure"), refuse),
     relax_seed: form.elements.relax_seed.checked || undefined,
     fmax: number("fmax"),
@@ -77,6 +78,13 @@ function readSeparations(text, refuse) {
   const pairs = text.split(/[,;\n]+/).map((item) => item.trim().split(/[\s=:]+/));
   if (pairs.every(([pair, distance, ...rest]) => pair && !rest.length && Number(distance) > 0)) return Object.fromEntries(pairs.map(([pair, distance]) => [pair, Number(distance)]));
   return refuse("separations", `${text.slice(0, 20)} is no list of distances`, "Write pairs with their distances, such as Li-S 2.0, S-S 3.0.");
+}
+
+function readLayer(text, refuse) {
+  if (text === "") return undefined;
+  const heights = text.split(/[\s,;–-]+/).map(Number);
+  if (heights.length === 2 && heights.every(Number.isFinite)) return heights;
+  return refuse("layer", `${text.slice(0, 20)} are no two heights`, "Write two numbers, such as 6 9.");
 }
 
 function readStructure(text, refuse) {

@@ -24,6 +24,12 @@ from service.store import Store
 
 JSON = {"content-type": "application/json"}
 LIS2 = {"composition": "LiS2", "model": "toy"}
+SHEET: dict[str, Any] = {
+    "numbers": [16, 16],
+    "positions": [[0, 0, 7.5], [0, 1.42, 7.5]],
+    "cell": [[2.46, 0, 0], [1.23, 2.13, 0], [0, 0, 15]],
+    "periodic": [True, True, False],
+}
 
 
 def test_a_job_is_queued(client: TestClient, store: Store, settings: Settings) -> None:
@@ -68,6 +74,7 @@ def test_a_run_without_a_model_gets_the_one_for_its_boundary(
         ),
         ({"cell": [[4, 0, 0], [0, 4, 0], [0, 0, 4]], "fixed_cell": True}, {"fixed_cell": True}),
         ({"separations": {"Li-S": 2, "S-S": 3}}, {"separations": {"Li-S": 2, "S-S": 3}}),
+        ({"layer": [8, 10], "seed_structure": SHEET}, {"layer": [8, 10], "fixed_cell": True}),
         ({"pressure": 0.03}, {"pressure": 0.03}),
         ({"volume_per_atom": [15, 25]}, {"volume_per_atom": [15, 25]}),
         ({"starts": {"wyckoff": 2, "random": 1}}, {"starts": {"references": 0, "wyckoff": 2, "random": 1}}),
@@ -92,14 +99,6 @@ def test_a_chemical_system_is_shared_among_its_formulas(client: TestClient) -> N
     assert len(usual.json()["formulas"]) > len(asked.json()["formulas"])
     listed = client.get("/jobs").json()["items"]
     assert [job["formulas"] for job in listed] == [asked.json()["formulas"], usual.json()["formulas"]]
-
-
-SHEET: dict[str, Any] = {
-    "numbers": [16, 16],
-    "positions": [[0, 0, 7.5], [0, 1.42, 7.5]],
-    "cell": [[2.46, 0, 0], [1.23, 2.13, 0], [0, 0, 15]],
-    "periodic": [True, True, False],
-}
 
 
 def test_atoms_are_added_to_a_seed_structure(client: TestClient) -> None:
@@ -151,6 +150,11 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
     ({"separations": {"Li-S": 0}}, "out_of_range", "separations"),
     ({"separations": {"Li-S": "far"}}, "invalid_value", "separations"),
     ({"separations": [2]}, "invalid_value", "separations"),
+    ({"layer": [3, 6]}, "conflicting_fields", "layer"),
+    ({"layer": [3, 6], "boundary": "molecule"}, "conflicting_fields", "layer"),
+    ({"layer": [6, 16], "seed_structure": SHEET}, "out_of_range", "layer"),
+    ({"layer": [6, 3], "seed_structure": SHEET}, "out_of_range", "layer"),
+    ({"layer": [3], "seed_structure": SHEET}, "invalid_value", "layer"),
     ({"seed_structure": {**SHEET, "numbers": [16]}}, "conflicting_fields", "seed_structure"),
     ({"seed_structure": {**SHEET, "numbers": [16, 119]}}, "out_of_range", "seed_structure"),
     ({"seed_structure": {**SHEET, "numbers": [16, 7]}}, "element_not_in_model", "composition"),
