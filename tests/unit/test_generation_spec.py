@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from rm_engine.errors import InputError
 from rm_engine.spec import GenerationSpec, ModelCard, PotentialConfig
-from rm_engine.spec.generation import DEFAULT_MODEL, DEFAULT_MOLECULE_MODEL, MOLECULE
+from rm_engine.spec.generation import DEFAULT_MODEL, DEFAULT_MOLECULE_MODEL, DEFAULT_N, MOLECULE
 from rm_engine.spec.limits import DEFAULT_MAX_ATOMS, MAX_SEED
 
 CUBE = ((5.0, 0.0, 0.0), (0.0, 5.0, 0.0), (0.0, 0.0, 5.0))
