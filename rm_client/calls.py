@@ -53,8 +53,13 @@ class GenerateOptions(TypedDict, total=False):
     cell: Sequence[Sequence[float]]
     fixed_cell: bool
     fixed_volume: bool
+    pressure: float
     density: float
     min_distance: float
+    separations: Mapping[str, float]
+    layer: tuple[float, float]
+    seed_structure: Mapping[str, Any]
+    relax_seed: bool
     starts: Mapping[StartKind, float]
     space_groups: int | str | Sequence[int | str]
     swaps: int

@@ -17,6 +17,8 @@ from rmatch.search import USUAL_STARTS, ModelName, N, Search, Seed, SpaceGroups,
 from rmatch.tables import formula_table, found_table
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ase import Atoms
 
     from rm_engine import GeneratedStructure
@@ -36,6 +38,21 @@ def generate(
     starts: Starts = USUAL_STARTS,
     space_groups: SpaceGroups = "",
     swaps: Swaps = 0,
+    density: Annotated[float | None, typer.Option(help="Of the starts, g/cm³.")] = None,
+    fixed_volume: Annotated[bool, typer.Option("--fixed-volume", help="Keep the volume of the starts.")] = False,
+    pressure: Annotated[float, typer.Option(help="On crystals of free cell, pseudo units per Å³.")] = 0.0,
+    min_distance: Annotated[float | None, typer.Option(help="Least distance of atoms of a start, Å.")] = None,
+    separation: Annotated[
+        list[str] | None,
+        typer.Option(help="The same for a pair of elements, e.g. Li-S=2.0; may be given several times."),
+    ] = None,
+    seed_structure: Annotated[
+        Path | None, typer.Option(help="File of a structure to which the atoms are added, e.g. a substrate.")
+    ] = None,
+    layer: Annotated[
+        tuple[float, float] | None, typer.Option(help="Lowest and highest height over its base for what is added, Å.")
+    ] = None,
+    relax_seed: Annotated[bool, typer.Option("--relax-seed", help="Let its atoms relax as well.")] = False,
     references: Annotated[
         Path | None,
         typer.Option(help="Known structures to put elements into: whatever `rmatch references import` reads."),
@@ -58,8 +75,10 @@ def generate(
     A chemical system is searched at its likely formulas, and those on the hull are listed first. With --json the
     structures come in lines.
     """
-    format_ = file_format or ("extxyz" if molecule else "cif")
-    if molecule and format_ in {"cif", "poscar"}:
+    there = _read(seed_structure)[0][1] if seed_structure else None
+    periodic = _find_boundary(there, is_molecule=molecule)
+    format_ = file_format or ("cif" if any(periodic) else "extxyz")
+    if not any(periodic) and format_ in {"cif", "poscar"}:
         raise CommandError(f"A molecule has no cell, so there is no {format_} file of it. Give --format extxyz.")
     search = Search(
         composition=composition,
@@ -69,9 +88,19 @@ def generate(
         space_groups=split_space_groups(space_groups),
         swaps=swaps,
         seed=seed,
-        periodic=MOLECULE if molecule else CRYSTAL,
+        periodic=periodic,
         formula_units=tuple(formula_units) if formula_units else None,
         memory=memory,
+        options={
+            "density": density,
+            "fixed_volume": fixed_volume,
+            "pressure": pressure,
+            "min_distance": min_distance,
+            "separations": _parse_separations(separation or ()),
+            "seed_structure": there,
+            "relax_seed": relax_seed,
+            "layer": layer,
+        },
     )
     console = make_console(as_json=as_json)
     found, card = search.run(_read(references), console, is_silent=as_json)
@@ -90,10 +119,32 @@ def generate(
         console.print(found_table(found, card))
 
 
-def _read(references: Path | None) -> list[tuple[str, Atoms]]:
+def _find_boundary(there: Atoms | None, *, is_molecule: bool) -> tuple[bool, bool, bool]:
+    """Which cell vectors are periodic: those of the seed structure, or all, or none."""
+    if there is None:
+        return MOLECULE if is_molecule else CRYSTAL
+    first, second, third = there.pbc.tolist()
+    return first, second, third
+
+
+def _parse_separations(texts: Sequence[str]) -> dict[str, float] | None:
+    """Distances by pair; None where there are none.
+
+    Raises:
+        CommandError: not of this form.
+    """
+    parts = [text.partition("=") for text in texts]
+    try:
+        return {pair: float(distance) for pair, _, distance in parts} or None
+    except ValueError as error:
+        given = " ".join(texts)
+        raise CommandError(f"--separation {given[:80]!r} is no distance of a pair. Give e.g. Li-S=2.0.") from error
+
+
+def _read(path: Path | None) -> list[tuple[str, Atoms]]:
     from rm_engine.files import read_structures
 
-    return [(stored.name, stored.atoms) for stored in read_structures(references)] if references else []
+    return [(stored.name, stored.atoms) for stored in read_structures(path)] if path else []
 
 
 def _write(found: list[GeneratedStructure], folder: Path, format_: WrittenFormat) -> None:

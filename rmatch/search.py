@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -18,7 +18,7 @@ from rmatch.startup import without_collections
 from service.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from ase import Atoms
 
@@ -71,6 +71,7 @@ class Search:
         memory: MiB that structures relaxing together may take, None for the usual.
         space_groups: to start in; None where no symmetry is kept.
         swaps: exchanges of two atoms in each relaxed structure.
+        options: other fields of :class:`rm_engine.spec.GenerationSpec`.
     """
 
     composition: str
@@ -83,6 +84,7 @@ class Search:
     memory: int | None = None
     space_groups: tuple[str, ...] | None = None
     swaps: int = 0
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     def run(
         self, known: Sequence[tuple[str, Atoms]], console: Console, *, is_silent: bool = False
@@ -121,6 +123,7 @@ class Search:
                 starts=mix,
                 space_groups=self.space_groups,
                 swaps=self.swaps,
+                **self.options,
             )
         return found, model.card
 

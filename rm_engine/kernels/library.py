@@ -42,10 +42,10 @@ class RelaxationConstants(ctypes.Structure):
             for name in (
                 *("fmax", "skin", "time_step", "largest_time_step", "largest_move", "growth", "shrinkage", "mixing"),
                 *("mixing_decay", "smallest_volume_ratio", "largest_volume_ratio", "smallest_height", "largest_force"),
-                "thin",
+                *("thin", "pressure"),
             )
         ),
-        *((name, ctypes.c_int64) for name in ("max_steps", "patience", "cell", "reduction_interval")),
+        *((name, ctypes.c_int64) for name in ("max_steps", "patience", "cell", "reduction_interval", "n_frozen")),
     ]
 
 

@@ -221,9 +221,11 @@ def _constants(config: RelaxationConfig) -> RelaxationConstants:
         **asdict(fire),
         **asdict(guard),
         fmax=config.fmax,
+        pressure=config.pressure,
         skin=config.skin,
         thin=THIN,
         max_steps=config.max_steps,
         cell=_FREEDOMS.index(config.cell),
         reduction_interval=_REDUCTION_INTERVAL,
+        n_frozen=config.n_frozen,
     )

@@ -17,6 +17,9 @@ class RelaxationConfig:
         fmax: a structure has converged when no row of its generalised forces is longer, pseudo units.
         max_steps: most steps for a structure.
         cell: what the cells of crystals may do; cells of anything else are kept.
+        pressure: on crystals whose cell is free, pseudo units per Å³; the enthalpy E + pV is minimised. Energies that
+            are given back are E.
+        n_frozen: the first atoms of each structure, so many, keep their places in the cell.
         fire: constants of the optimiser.
         guard: what sets a structure aside.
         skin: Å that the neighbour list reaches beyond the cutoff.
@@ -29,6 +32,8 @@ class RelaxationConfig:
     fmax: float = 0.01
     max_steps: int = 2000
     cell: CellFreedom = "free"
+    pressure: float = 0.0
+    n_frozen: int = 0
     fire: FireConfig = field(default_factory=FireConfig)
     guard: GuardConfig = field(default_factory=GuardConfig)
     skin: float = 0.5

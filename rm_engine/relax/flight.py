@@ -103,7 +103,7 @@ class Flight:
         """Evaluate all structures, record those that are done, move the others."""
         config, state = self._config, self._state
         response = evaluate(self._potential, state.structures, self._neighbors.list)
-        forces = generalize(response, state, config.cell)
+        forces = generalize(response, state, config)
         if self._projection is not None:
             forces = self._projection.project(forces, state.reference.n_atoms)
         largest = state.find_largest(torch.linalg.vector_norm(forces, dim=1))

@@ -34,13 +34,21 @@ class Relaxed:
     converged: bool
     n_steps: int
 
+    def enthalpy(self, pressure: float) -> float:
+        """E + pV at a pressure (pseudo units per Å³); only crystals bear one."""
+        return self.energy + pressure * self.atoms.get_volume() if pressure else self.energy
+
 
 RelaxAgain = Callable[[Sequence[Atoms]], Sequence[Relaxed | None]]
 """Relaxes structures; None where one is set aside."""
 
 
 def exchange_atoms(
-    relaxed: Sequence[Relaxed], n_rounds: int, generators: Sequence[np.random.Generator], relax: RelaxAgain
+    relaxed: Sequence[Relaxed],
+    n_rounds: int,
+    generators: Sequence[np.random.Generator],
+    relax: RelaxAgain,
+    pressure: float = 0.0,
 ) -> list[Relaxed]:
     """The lowest structure that each comes to by exchanging atoms.
 
@@ -53,6 +61,7 @@ def exchange_atoms(
         n_rounds: exchanges of each.
         generators: source of randomness of each.
         relax: relaxes what was exchanged.
+        pressure: under which it does, pseudo units per Å³; what is low is then told by the enthalpy.
     """
     present, lowest = list(relaxed), list(relaxed)
     mixed = [row for row, one in enumerate(relaxed) if len(set(one.atoms.numbers)) > 1]
@@ -61,9 +70,11 @@ def exchange_atoms(
         for row, end in zip(mixed, ends, strict=True):
             before = present[row]
             after = before if end is None else replace(end, n_steps=before.n_steps + end.n_steps)
-            accepted = _accepts(before, after, generators[row])
+            rise = after.enthalpy(pressure) - before.enthalpy(pressure)
+            accepted = _accepts(rise / len(before.atoms), generators[row])
             present[row] = after if accepted else replace(before, n_steps=after.n_steps)
-            lowest[row] = replace(min(lowest[row], present[row], key=lambda one: one.energy), n_steps=after.n_steps)
+            low = min(lowest[row], present[row], key=lambda one: one.enthalpy(pressure))
+            lowest[row] = replace(low, n_steps=after.n_steps)
     return lowest
 
 
@@ -77,6 +88,5 @@ def _exchange(atoms: Atoms, rng: np.random.Generator) -> Atoms:
     return exchanged
 
 
-def _accepts(before: Relaxed, after: Relaxed, rng: np.random.Generator) -> bool:
-    rise = (after.energy - before.energy) / len(before.atoms)
+def _accepts(rise: float, rng: np.random.Generator) -> bool:
     return rng.random() < math.exp(-max(0.0, rise) / _TEMPERATURE)

@@ -9,11 +9,12 @@ from ase import Atoms
 
 from rm_engine.checkpoint import Model
 from rm_engine.errors import SearchError
+from rm_engine.files import to_json
 from rm_engine.search.result import GeneratedStructure, GenerationResult
 from rm_engine.search.sampling import OnProgress, OnStructure, Sampling
 from rm_engine.search.starts import Starts
 from rm_engine.search.substitution import Reference
-from rm_engine.spec import GenerationSpec, default_n
+from rm_engine.spec import GenerationSpec, SeedStructure, default_n
 
 _MAX_ATTEMPTS: Final = 5
 """Starts that a sample may use up before it is given up."""
@@ -45,13 +46,16 @@ def generate(  # the options are checked by GenerationSpec
         references: known structures, with keys or without, into which elements are substituted for starts.
         on_progress: called every few relaxation steps.
         on_structure: called with each structure as soon as it is final, in whatever order they come.
-        options: other fields of :class:`rm_engine.spec.GenerationSpec`; ``formula_units`` may be a single number.
+        options: other fields of :class:`rm_engine.spec.GenerationSpec`; ``formula_units`` may be a single number,
+            ``seed_structure`` atoms of ASE.
 
     Raises:
         InputError: a value out of its bounds, or an element that the model does not know.
         SearchError: no sample gave a structure.
     """
     units = options.pop("formula_units", None)
+    if isinstance(options.get("seed_structure"), Atoms):
+        options["seed_structure"] = SeedStructure.from_json(to_json(options["seed_structure"]))
     spec = GenerationSpec(
         composition=composition,
         n=default_n(composition) if n is None else n,

@@ -100,7 +100,7 @@ class Sampling:
         def take(row: int, atoms: Atoms, energy: float, converged: bool, n_steps: int, reason: str | None) -> None:
             sample, start = group[row]
             if reason is None:
-                atoms = standardize(atoms)
+                atoms = self._tidy(atoms)
                 reason = "two atoms fused" if has_fused_atoms(atoms) else None
             if reason is not None:
                 self._pending[sample] = reason
@@ -124,6 +124,7 @@ class Sampling:
             self._spec.swaps,
             [np.random.default_rng((self._spec.seed, one.sample, 0, _EXCHANGES)) for one in self._relaxed],
             self._relax_again,
+            self._spec.pressure,
         )
         self._relaxed = [one._replace(**vars(end)) for one, end in zip(self._relaxed, ends, strict=True)]
 
@@ -135,6 +136,14 @@ class Sampling:
             None if reason is not None or has_fused_atoms(one) else Relaxed(one, energy, converged, n_steps)
             for one, energy, converged, n_steps, reason in zip(atoms, *columns, result.reasons, strict=True)
         ]
+
+    def _tidy(self, atoms: Atoms) -> Atoms:
+        """A standard cell, atoms inside; around a seed structure its cell."""
+        if self._spec.seed_structure is None:
+            return standardize(atoms)
+        if atoms.pbc.any():
+            atoms.wrap()
+        return atoms
 
     def _judge_relaxed(self) -> None:
         """Give the relaxed structures their formation energies and tell molecules from what is none."""
@@ -165,8 +174,11 @@ class Sampling:
         return [None] * len(relaxed) if estimates is None else estimates.tolist()
 
     def _is_flawed(self, atoms: Atoms) -> bool:
-        """Whether these atoms could have become a molecule and have not; no odd number of electrons could."""
-        could = self._spec.is_molecule and atoms.numbers.sum() % 2 == 0
+        """Whether these atoms could have become a molecule and have not; no odd number of electrons could, nor what a
+        model of crystals makes: clusters, which have no bonds to judge.
+        """
+        makes_molecules = self._spec.is_molecule and self._model.card.boundary == "molecule"
+        could = makes_molecules and atoms.numbers.sum() % 2 == 0
         return could and find_molecule_flaw(atoms) is not None
 
     def _keep(self, structure: GeneratedStructure) -> None:

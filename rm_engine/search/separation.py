@@ -11,6 +11,8 @@ from ase import Atoms
 from ase.data import covalent_radii
 from numpy.typing import NDArray
 
+from rm_engine.spec import GenerationSpec
+
 CONTACT: Final = 0.65
 """Default least distance as a fraction of the sum of covalent radii (DOI 10.1039/b801115j): well below any bond, so
 that it excludes no structure, yet above where the pseudo energy surface has seen nothing."""
@@ -21,24 +23,34 @@ FUSED: Final = 0.5
 Distances = NDArray[np.float64]
 
 
-def least_distances(numbers: NDArray[np.int64], min_distance: float | None, contact: float = CONTACT) -> Distances:
-    """(n_atoms, n_atoms) least distances, Å: ``min_distance`` for every pair, or a fraction of the covalent radii
-    where it is None.
+def asked_distances(numbers: NDArray[np.int64], spec: GenerationSpec) -> Distances:
+    """(n_atoms, n_atoms) least distances that a run asks for, Å; NaN for pairs of which it says nothing."""
+    asked = np.full((len(numbers), len(numbers)), np.nan if spec.min_distance is None else spec.min_distance)
+    for (first, second), distance in spec.least_by_pair.items():
+        asked[np.ix_(numbers == first, numbers == second)] = distance
+    return asked
+
+
+def least_distances(numbers: NDArray[np.int64], asked: Distances | None = None, contact: float = CONTACT) -> Distances:
+    """(n_atoms, n_atoms) least distances, Å: those asked for, and where there is none (NaN) a fraction of the covalent
+    radii.
     """
-    if min_distance is not None:
-        return np.full((len(numbers), len(numbers)), min_distance)
     radii = covalent_radii[numbers]
-    return np.asarray(contact * (radii[:, None] + radii[None, :]))
+    usual = np.asarray(contact * (radii[:, None] + radii[None, :]))
+    return usual if asked is None else np.where(np.isnan(asked), usual, asked)
+
+
+def inverse_heights(cell: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(3,) one over the distance between opposite faces of a cell, along each of its vectors, 1/Å."""
+    return np.asarray(np.sqrt((np.linalg.inv(cell) ** 2).sum(axis=0)))
 
 
 def lattice_points(cell: NDArray[np.float64], periodic: tuple[bool, bool, bool], reach: float) -> NDArray[np.float64]:
     """(n_points, 3) lattice vectors, the zero vector first, that may bring an image of one atom in the cell within
     ``reach`` of another.
     """
-    inverse_heights = np.sqrt((np.linalg.inv(cell) ** 2).sum(axis=0)).tolist()
-    limits = (
-        ceil(reach * inverse) if repeats else 0 for inverse, repeats in zip(inverse_heights, periodic, strict=True)
-    )
+    inverses = inverse_heights(cell).tolist()
+    limits = (ceil(reach * inverse) if repeats else 0 for inverse, repeats in zip(inverses, periodic, strict=True))
     return np.asarray(_lattice_steps(*limits) @ cell)
 
 
@@ -76,4 +88,4 @@ def closest_contact(atoms: Atoms, least: Distances) -> float:
 
 def has_fused_atoms(atoms: Atoms) -> bool:
     """Whether two atoms lie closer than any real pair; positions are inside the cell."""
-    return closest_contact(atoms, least_distances(atoms.numbers, None, FUSED)) < 1
+    return closest_contact(atoms, least_distances(atoms.numbers, contact=FUSED)) < 1

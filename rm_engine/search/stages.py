@@ -76,6 +76,13 @@ def relax_starts(
         freedom = "fixed"
     fmax = spec.fmax * (_MOLECULE_TIGHTNESS if spec.is_molecule else 1)
     budget = model.memory_budget
-    final = RelaxationConfig(fmax=fmax, max_steps=spec.max_steps, cell=freedom, memory_budget=budget)
+    final = RelaxationConfig(
+        fmax=fmax,
+        max_steps=spec.max_steps,
+        cell=freedom,
+        pressure=spec.pressure,
+        n_frozen=spec.n_frozen,
+        memory_budget=budget,
+    )
     stages = (final,) if freedom == "fixed" else (replace(_SETTLING, memory_budget=budget), final)
     return relax_in_stages(model.potential, batch, stages, on_progress, on_done, symmetries)

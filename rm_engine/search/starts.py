@@ -22,7 +22,7 @@ from rm_engine.prototypes import (
     load_prototypes,
 )
 from rm_engine.search.random_start import draw_random, draw_volume
-from rm_engine.search.separation import closest_contact, least_distances
+from rm_engine.search.separation import asked_distances, closest_contact, least_distances
 from rm_engine.search.substitution import (
     Candidate,
     Reference,
@@ -202,9 +202,10 @@ class Starts:
         """The first candidate (atoms inside the cell) whose atoms have the room they need, or the one that comes
         nearest to it.
         """
-        best, most = None, _TIGHTEST if self._spec.min_distance is None else 1.0
+        is_asked = self._spec.min_distance is not None or bool(self._spec.separations)
+        best, most = None, 1.0 if is_asked else _TIGHTEST
         for atoms in candidates:
-            room = closest_contact(atoms, least_distances(atoms.numbers, self._spec.min_distance))
+            room = closest_contact(atoms, least_distances(atoms.numbers, asked_distances(atoms.numbers, self._spec)))
             if room >= most:
                 best, most = atoms, room
             if room >= 1:

@@ -8,6 +8,7 @@ from rm_engine.spec.generation import GenerationSpec, default_model, default_n
 from rm_engine.spec.model import ModelSpec
 from rm_engine.spec.packing import fingerprint_content, pack_model, unpack_card
 from rm_engine.spec.parts import Part
+from rm_engine.spec.seed_structure import SeedStructure
 from rm_engine.spec.starts import START_KINDS, USUAL_MIX, StartKind, StartMix
 from rm_engine.spec.system import ChemicalSystem, parse_composition
 from rm_engine.spec.training import DescentSpec, NoiseSpec, RankingSpec, TrainingSpec
@@ -26,6 +27,7 @@ __all__ = [
     "Part",
     "PotentialConfig",
     "RankingSpec",
+    "SeedStructure",
     "StartKind",
     "StartMix",
     "TrainingSpec",

@@ -16,6 +16,17 @@ def determinant(cell: Cell) -> float:
     return a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)
 
 
+def heights(cell: Cell) -> list[float]:
+    """Å between the opposite faces of a cell, along each of its vectors."""
+    (a, b, c), (d, e, f), (g, h, i) = cell
+    areas = (
+        math.hypot(e * i - f * h, f * g - d * i, d * h - e * g),
+        math.hypot(h * c - i * b, i * a - g * c, g * b - h * a),
+        math.hypot(b * f - c * e, c * d - a * f, a * e - b * d),
+    )
+    return [abs(determinant(cell)) / area for area in areas]
+
+
 def check_cell(cell: Cell) -> None:
     """Raise :class:`InputError` for a cell in which no atoms could be placed."""
     lengths = [math.hypot(*row) for row in cell]

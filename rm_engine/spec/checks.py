@@ -6,10 +6,41 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from rm_engine.errors import InputError
-from rm_engine.spec.cell import check_cell
+from rm_engine.spec.cell import check_cell, heights
+from rm_engine.spec.formula import check_size
+from rm_engine.spec.limits import MAX_ELEMENTS, MAX_PRESSURE
+from rm_engine.spec.system import ChemicalSystem, parse_composition
 
 if TYPE_CHECKING:
     from rm_engine.spec.generation import GenerationSpec
+
+
+def check_seed_structure(spec: GenerationSpec) -> None:
+    """A seed structure says cell and boundary itself, and a formula which atoms are added to it."""
+    seed = spec.seed_structure
+    if seed is None:
+        if spec.relax_seed:
+            raise _conflict("relax_seed", True, "there is no seed structure", "Give one, or leave it out.")
+        return
+    added = parse_composition(spec.composition)
+    in_the_way = {
+        "formula_units": spec.formula_units is not None,
+        "cell": spec.cell not in (None, seed.cell),
+        "seed_structure": not spec.is_crystal and spec.periodic != seed.periodic,
+        "swaps": spec.swaps > 0,
+    }
+    for field, is_given in in_the_way.items():
+        if is_given:
+            reason = "a seed structure has its own cell and boundary, to which the atoms of one formula are added"
+            raise _conflict(field, getattr(spec, field), reason, "Leave it out, or the seed structure.")
+    if isinstance(added, ChemicalSystem):
+        way = "Give the formula of the atoms that are added."
+        raise _conflict("composition", spec.composition, "a chemical system cannot be added to a structure", way)
+    whole = seed.formula + added
+    check_size(whole, str(whole), "seed_structure")
+    if len(whole.elements) > MAX_ELEMENTS:
+        reason, way = f"{len(whole.elements)} elements with those added, at most {MAX_ELEMENTS}", "Use fewer elements."
+        raise InputError("too_many_elements", "seed_structure", str(whole), reason, way)
 
 
 def check_system(spec: GenerationSpec) -> None:
@@ -46,6 +77,22 @@ def check_volume(spec: GenerationSpec) -> None:
             raise _conflict("volume_per_atom", (low, high), "the cell already sets the volume", "Give only one.")
 
 
+def check_pressure(spec: GenerationSpec) -> None:
+    """Only a cell that can give way feels a pressure."""
+    check_range("pressure", spec.pressure, 0, MAX_PRESSURE, f"Give 0 to {MAX_PRESSURE:g} pseudo units per Å³.")
+    if spec.pressure and (spec.fixed_volume or spec.fixed_cell or not spec.is_crystal):
+        reason = "only crystals whose volume is free give way to a pressure"
+        raise _conflict("pressure", spec.pressure, reason, "Leave it out, or ask for crystals of free cell.")
+
+
+def check_distances(spec: GenerationSpec) -> None:
+    """Atoms of a start are some way apart, but not so far that there is none."""
+    given = [("separations", distance) for distance in spec.least_by_pair.values()]
+    given += [] if spec.min_distance is None else [("min_distance", spec.min_distance)]
+    for field, distance in given:
+        check_range(field, distance, 0.1, 10.0, "Give a distance from 0.1 to 10 Å.")
+
+
 def check_cell_given(spec: GenerationSpec) -> None:
     """A cell is a basis, and there is one where one is needed."""
     if spec.cell is not None:
@@ -55,6 +102,20 @@ def check_cell_given(spec: GenerationSpec) -> None:
         raise InputError("cell_required", "cell", None, "a partly periodic boundary needs a cell", way)
     elif spec.fixed_cell:
         raise InputError("cell_required", "cell", None, "there is no cell to keep fixed", "Give the cell as well.")
+
+
+def check_layer(spec: GenerationSpec) -> None:
+    """Only what repeats along some vectors has a layer, within the heights of its cell along the others."""
+    if spec.layer is None:
+        return
+    if spec.cell is None or spec.is_crystal or spec.is_molecule:
+        reason = "only what is partly periodic has a layer"
+        raise _conflict("layer", spec.layer, reason, "Leave it out, or say along which vectors nothing repeats.")
+    low, high = spec.layer
+    most = min(height for height, repeats in zip(heights(spec.cell), spec.periodic, strict=True) if not repeats)
+    if not 0 <= low <= high <= most:
+        reason = f"the heights do not rise, or do not lie between 0 and {most:.4g} Å, where the cell ends"
+        raise InputError("out_of_range", "layer", spec.layer, reason, "Give [lowest, highest] within the cell, Å.")
 
 
 def check_starts(spec: GenerationSpec) -> None:

@@ -70,6 +70,10 @@ class Formula:
         """The formula of ``units`` formula units."""
         return Formula(tuple((symbol, count * units) for symbol, count in self.counts))
 
+    def __add__(self, other: Formula) -> Formula:
+        """The formula of both together."""
+        return Formula(tuple((Counter(dict(self.counts)) + Counter(dict(other.counts))).items()))
+
     def atomic_numbers(self) -> list[int]:
         """Atomic numbers of one formula unit, length ``n_atoms``, atoms of an element side by side."""
         return [ATOMIC_NUMBERS[symbol] for symbol, count in self.counts for _ in range(count)]

@@ -14,10 +14,23 @@ from typing import Any, Final, Self
 from rm_engine.errors import InputError
 from rm_engine.spec.card import ModelCard
 from rm_engine.spec.cell import Cell, determinant
-from rm_engine.spec.checks import check_cell_given, check_range, check_starts, check_swaps, check_system, check_volume
+from rm_engine.spec.checks import (
+    check_cell_given,
+    check_distances,
+    check_layer,
+    check_pressure,
+    check_range,
+    check_seed_structure,
+    check_starts,
+    check_swaps,
+    check_system,
+    check_volume,
+)
 from rm_engine.spec.formula import Formula, check_size
 from rm_engine.spec.limits import MAX_SAMPLES, MAX_SEED, MAX_STEPS, MAX_SWAPS
 from rm_engine.spec.parts import Part, share_samples, usual_units
+from rm_engine.spec.seed_structure import SeedStructure
+from rm_engine.spec.separations import parse_separations
 from rm_engine.spec.space_groups import parse_space_groups
 from rm_engine.spec.starts import RANDOM_ONLY, USUAL_MIX, StartMix
 from rm_engine.spec.stoichiometry import rank_formulas
@@ -49,9 +62,18 @@ class GenerationSpec:
             molecules.
         fixed_cell: keep ``cell`` as it is during relaxation. Cells of mixed periodicity are always kept.
         fixed_volume: keep the volume that a crystal starts with; the shape of its cell relaxes.
+        pressure: hydrostatic, on crystals of free cell, pseudo units per Å³; the relaxation minimises the enthalpy
+            E + pV. Energies that are given back, and rank, are E.
         volume_per_atom: (lowest, highest) volume per atom of the starts, Å³; None takes the model's regression.
         density: of the starts, g/cm³; another way to set the volume.
         min_distance: least distance between two atoms of a start, Å; None takes a default per pair of elements.
+        layer: (lowest, highest) height over the base of the cell, Å, between which atoms of a start are placed, along
+            each vector that does not repeat. Only for what is partly periodic.
+        seed_structure: atoms that are there already, in a cell that is kept; those of the composition are added to it
+            at random. It says what ``cell`` and ``periodic`` are.
+        relax_seed: let the atoms of the seed structure relax as well; else they stay where they are.
+        separations: least distances between atoms of two elements of a start, Å, e.g. ``{"Li-S": 2.0, "S-S": 3.0}``;
+            other pairs keep ``min_distance``, or the default.
         starts: shares of the kinds of start; None takes the usual mix. Only crystals of free cell have a choice.
         space_groups: those that starts are drawn in, see :func:`rm_engine.spec.space_groups.parse_space_groups`; the
             relaxation then keeps the symmetry, or finds a higher one. None for any start, and no symmetry kept. Only
@@ -78,9 +100,14 @@ class GenerationSpec:
     cell: Cell | None = None
     fixed_cell: bool = False
     fixed_volume: bool = False
+    pressure: float = 0.0
     volume_per_atom: tuple[float, float] | None = None
     density: float | None = None
     min_distance: float | None = None
+    separations: Mapping[str, float] | None = None
+    layer: tuple[float, float] | None = None
+    seed_structure: SeedStructure | None = None
+    relax_seed: bool = False
     starts: StartMix | None = None
     space_groups: tuple[int | str, ...] | None = None
     swaps: int = 0
@@ -91,6 +118,11 @@ class GenerationSpec:
     match: bool = True
 
     def __post_init__(self) -> None:
+        check_seed_structure(self)
+        if self.seed_structure is not None:
+            object.__setattr__(self, "cell", self.seed_structure.cell)
+            object.__setattr__(self, "periodic", self.seed_structure.periodic)
+            object.__setattr__(self, "fixed_cell", True)
         if not self.model:
             object.__setattr__(self, "model", default_model(self.periodic))
         if isinstance(self._target, ChemicalSystem):
@@ -102,22 +134,31 @@ class GenerationSpec:
         check_range("fmax", self.fmax, 1e-5, 1.0, "Give a force from 0.00001 to 1.")
         check_range("swaps", self.swaps, 0, MAX_SWAPS, f"Give 0 to {MAX_SWAPS} exchanges.")
         check_range("max_steps", self.max_steps, 1, MAX_STEPS, f"Give 1 to {MAX_STEPS:,} steps.")
-        if self.min_distance is not None:
-            check_range("min_distance", self.min_distance, 0.1, 10.0, "Give a distance from 0.1 to 10 Å.")
+        check_distances(self)
         check_volume(self)
+        check_pressure(self)
         check_cell_given(self)
+        check_layer(self)
         check_starts(self)
         check_swaps(self)
 
     @cached_property
     def _target(self) -> Formula | ChemicalSystem:
-        """The parsed composition."""
-        return parse_composition(self.composition)
+        """The parsed composition, the atoms of the seed structure included."""
+        target = parse_composition(self.composition)
+        if self.seed_structure is None or isinstance(target, ChemicalSystem):
+            return target
+        return self.seed_structure.formula + target
 
     @cached_property
     def allowed_space_groups(self) -> frozenset[int] | None:
         """Numbers of the space groups that starts are drawn in; None where symmetry does not matter."""
         return None if self.space_groups is None else parse_space_groups(self.space_groups)
+
+    @cached_property
+    def least_by_pair(self) -> Mapping[tuple[int, int], float]:
+        """The ``separations``, Å, by two atomic numbers, in either order."""
+        return parse_separations(self.separations or {}, self.elements)
 
     @cached_property
     def parts(self) -> tuple[Part, ...]:
@@ -159,6 +200,11 @@ class GenerationSpec:
     def chooses_cell(self) -> bool:
         """Whether the search chooses the cell: that of a crystal for which none is given."""
         return self.is_crystal and self.cell is None
+
+    @property
+    def n_frozen(self) -> int:
+        """How many atoms, the first of every structure, stay where they are."""
+        return 0 if self.seed_structure is None or self.relax_seed else len(self.seed_structure.numbers)
 
     @property
     def start_mix(self) -> StartMix:
@@ -236,16 +282,17 @@ class GenerationSpec:
 
     def _check_separations(self, card: ModelCard) -> None:
         """A packing of spheres is never denser than the densest lattice packing (Kepler); refuse what lies beyond."""
-        if self.min_distance is None or self.is_molecule:
+        if self.min_distance is None or self.is_molecule or self.seed_structure is not None:
             return
         largest = self._largest_volume_per_atom(card)
-        needed = math.pi / 6 * self.min_distance**3 / _DENSEST_PACKING
+        closest = min([self.min_distance, *self.least_by_pair.values()])
+        needed = math.pi / 6 * closest**3 / _DENSEST_PACKING
         if needed > largest:
             raise InputError(
                 "impossible_separation",
                 "min_distance",
                 self.min_distance,
-                f"atoms {self.min_distance:g} Å apart need at least {needed:.1f} Å³ each, the cell gives {largest:.1f}",
+                f"atoms {closest:g} Å apart need at least {needed:.1f} Å³ each, the cell gives {largest:.1f}",
                 "Lower min_distance or raise volume_per_atom.",
             )
 
@@ -289,6 +336,8 @@ class GenerationSpec:
         values = {name: _as_tuples(value) for name, value in data.items()}
         if isinstance(values.get("starts"), Mapping):
             values["starts"] = StartMix(**values["starts"])
+        if isinstance(values.get("seed_structure"), Mapping):
+            values["seed_structure"] = SeedStructure.from_json(values["seed_structure"])
         return cls(**values)
 
 

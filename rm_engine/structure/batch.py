@@ -48,6 +48,12 @@ class StructureBatch:
         return torch.bincount(self.structure_of, minlength=self.n_structures)
 
     @cached_property
+    def place_of(self) -> Tensor:
+        """(n_atoms,) how many atoms of the same structure come before each."""
+        firsts = torch.cumsum(self.sizes, 0) - self.sizes
+        return torch.arange(self.n_atoms, device=firsts.device) - firsts[self.structure_of]
+
+    @cached_property
     def is_crystal(self) -> Tensor:
         """(n_structures,) bool, whether all three vectors are periodic: only these have a volume and a stress."""
         return self.periodic.all(dim=1)

@@ -9,9 +9,17 @@ from fastapi import Path
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, StrictStr
 
 from rm_engine.files import Format
-from rm_engine.spec import GenerationSpec, StartMix, default_n
+from rm_engine.spec import GenerationSpec, SeedStructure, StartMix, default_n
 from rm_engine.spec.generation import CRYSTAL, DEFAULT_N, DEFAULT_SYSTEM_N, MOLECULE
-from rm_engine.spec.limits import MAX_ATOMS, MAX_FORMULA_LENGTH, MAX_SAMPLES, MAX_SEED, MAX_STEPS, MAX_SWAPS
+from rm_engine.spec.limits import (
+    MAX_ATOMS,
+    MAX_FORMULA_LENGTH,
+    MAX_PRESSURE,
+    MAX_SAMPLES,
+    MAX_SEED,
+    MAX_STEPS,
+    MAX_SWAPS,
+)
 from rm_engine.spec.space_groups import N_SPACE_GROUPS
 
 PRINTABLE: Final = r"^[^\x00-\x1f\x7f-\x9f]*$"
@@ -68,6 +76,25 @@ class StartShares(BaseModel):
     random: Share = Field(0, description="Share of atoms anywhere in a random cell.")
 
 
+class SeedAtoms(BaseModel):
+    """A structure to which atoms are added, in the form in which `GET /structures/{id}` has `atoms`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    numbers: list[Annotated[StrictInt, Field(ge=1, le=118), _WHOLE]] = Field(
+        min_length=1, max_length=MAX_ATOMS - 1, description="Atomic number of each atom."
+    )
+    positions: list[Vector] = Field(
+        min_length=1, max_length=MAX_ATOMS - 1, description="Cartesian coordinates of each atom, Å."
+    )
+    cell: tuple[Vector, ...] = Field(
+        min_length=3, max_length=3, description="The cell, a vector per row, Å; the box where nothing repeats."
+    )
+    periodic: tuple[StrictBool, ...] = Field(
+        min_length=3, max_length=3, description="Whether the structure repeats along each of the cell vectors."
+    )
+
+
 class GenerateRequest(BaseModel):
     """What to generate. Only ``composition`` is required."""
 
@@ -81,6 +108,17 @@ class GenerateRequest(BaseModel):
                 {"composition": "C2H6O", "n": 50, "boundary": "molecule"},
                 {"composition": "CoSb", "n": 30, "starts": {"wyckoff": 1, "random": 1}},
                 {"composition": "KZnF3", "n": 30, "space_groups": ["cubic", 62, "P6_3/mmc"]},
+                {"composition": "C", "n": 30, "pressure": 0.03},
+                {
+                    "composition": "Li",
+                    "n": 10,
+                    "seed_structure": {
+                        "numbers": [6, 6],
+                        "positions": [[0, 0, 7.5], [0, 1.42, 7.5]],
+                        "cell": [[2.46, 0, 0], [1.23, 2.13, 0], [0, 0, 15]],
+                        "periodic": [True, True, False],
+                    },
+                },
             ]
         },
     )
@@ -111,10 +149,37 @@ class GenerateRequest(BaseModel):
     fixed_volume: StrictBool = Field(
         False, description="Keep the volume that a crystal starts with; the shape of its cell relaxes."
     )
+    pressure: Number = Field(
+        0.0,
+        ge=0,
+        le=MAX_PRESSURE,
+        description="Hydrostatic pressure on crystals of free cell, pseudo units per Å³, which no factor turns into "
+        "GPa. The enthalpy E + pV is minimised; energies that are given and rank are E.",
+        examples=[0.03],
+    )
     density: Number | None = Field(
         None, description="Density of the starts, g/cm³; in place of a volume, for crystals whose cell is not given."
     )
     min_distance: Number | None = Field(None, description="Least distance between two atoms of a start, Å.")
+    separations: dict[StrictStr, Number] | None = Field(
+        None,
+        description="Least distances between atoms of two elements of a start, Å; other pairs keep `min_distance`, or "
+        "the usual ones by covalent radii.",
+        examples=[{"Li-S": 2.0, "S-S": 3.0}],
+    )
+    layer: Range | None = Field(
+        None,
+        description="[lowest, highest] height over the base of the cell, Å, between which atoms of a start are placed, "
+        "along each vector that does not repeat. For what is partly periodic: sheets, wires, one side of a substrate.",
+        examples=[[6, 9]],
+    )
+    seed_structure: SeedAtoms | None = Field(
+        None,
+        description="Atoms that are there already, such as a substrate; those of the composition are added to them at "
+        "random, within reach of an atom that is there. They come first in the structures found, keep their cell, and "
+        "stay where they are.",
+    )
+    relax_seed: StrictBool = Field(False, description="Let the atoms of the seed structure relax as well.")
     starts: StartShares | None = Field(
         None,
         description="What the structures are relaxed from, in which shares; the usual mix if left out. Known crystals "
@@ -152,13 +217,16 @@ class GenerateRequest(BaseModel):
             InputError: a value is out of its bounds.
         """
         given = self.model_dump(
-            exclude={"n", "boundary", "formula_units", "seed", "starts", "space_groups"}, exclude_none=True
+            exclude={"n", "boundary", "formula_units", "seed", "seed_structure", "starts", "space_groups"},
+            exclude_none=True,
         )
+        there = self.seed_structure
         return GenerationSpec(
             **given,
             n=default_n(self.composition) if self.n is None else self.n,
             formula_units=self._formula_units(),
             periodic=self._periodic(),
+            seed_structure=None if there is None else SeedStructure.from_json(there.model_dump()),
             starts=None if self.starts is None else StartMix(**self.starts.model_dump()),
             space_groups=self._space_groups(),
             seed=secrets.randbelow(MAX_SEED) if self.seed is None else self.seed,

@@ -44,12 +44,18 @@ export class AskForm {
     const small = (name, label, hint, properties) => field(name, label, text(name, { inputmode: "decimal", ...properties }), hint);
     return [
       h("div", { class: "row" }, small("seed", "Seed", "The same seed gives the same structures.", { placeholder: "random", inputmode: "numeric" }), small("min_distance", "Least distance, Å", "Between atoms of a start.", { placeholder: "by radii" })),
+      field("separations", "Least distances of pairs, Å", text("separations", { placeholder: "Li-S 2.0, S-S 3.0", autocapitalize: "off" }), "Other pairs keep the one above."),
       h("div", { class: "row" }, small("volume_low", "Volume, from", null, { placeholder: "model's own" }), small("volume_high", "to", "Å³ per atom.", { placeholder: "model's own" }), small("density", "or density", "g/cm³", { placeholder: "model's own" })),
       errorOf("volume_per_atom"),
       tick("fixed_volume", "Keep the volume", false),
       errorOf("fixed_volume"),
+      small("pressure", "Pressure", "Pseudo units per Å³, up to 0.3; for crystals whose cell is free.", { placeholder: "0" }),
       field("cell", "Starting cell, Å", h("textarea", { id: "cell", name: "cell", rows: 3, spellcheck: "false", placeholder: "4 0 0\n0 4 0\n0 0 4", "aria-describedby": "hint-cell error-cell" }), "A vector on each line."),
       tick("fixed_cell", "Keep the cell as it is", false),
+      field("layer", "Layer, Å", text("layer", { placeholder: "whole cell" }), "Two heights between which atoms start, such as 6 9; for what is partly periodic."),
+      field("seed_structure", "Seed structure", h("textarea", { id: "seed_structure", name: "seed_structure", rows: 3, spellcheck: "false", placeholder: '{"numbers": [6, 6], "positions": …', "aria-describedby": "hint-seed_structure error-seed_structure" }), "A substrate, say, to which the atoms of the formula are added: the atoms of a structure as JSON. It sets cell and boundary."),
+      tick("relax_seed", "Let it relax as well", false),
+      errorOf("relax_seed"),
       h("fieldset", { class: "row" }, h("legend", {}, "Starts, in which shares"), small("starts_references", "Known crystals", null, { placeholder: "usual" }), small("starts_wyckoff", "Wyckoff", null, { placeholder: "usual" }), small("starts_random", "Random", null, { placeholder: "usual" })),
       errorOf("starts"),
       field("space_groups", "Space groups", text("space_groups", { placeholder: "any, and none kept", autocapitalize: "off" }), "Such as 225, Pnma, cubic, or auto for all. The structures keep their symmetry."),

@@ -27,14 +27,19 @@ export function readForm(form) {
     model: text("model") || undefined,
     seed: number("seed"),
     min_distance: number("min_distance"),
+    separations: readSeparations(text("separations"), refuse),
     volume_per_atom: readPair(number("volume_low", "volume_per_atom"), number("volume_high", "volume_per_atom"), refuse),
     cell: readCell(text("cell"), refuse),
     density: number("density"),
     fixed_volume: form.elements.fixed_volume.checked || undefined,
+    pressure: number("pressure"),
     fixed_cell: form.elements.fixed_cell.checked || undefined,
     starts: readShares(["references", "wyckoff", "random"].map((name) => [name, number(`starts_${name}`, "starts")])),
     space_groups: readSpaceGroups(text("space_groups")),
     swaps: number("swaps"),
+    layer: readLayer(text("layer"), refuse),
+    seed_structure: readStructure(text("seed_structure"), refuse),
+    relax_seed: form.elements.relax_seed.checked || undefined,
     fmax: number("fmax"),
     max_steps: number("max_steps"),
     match: form.elements.match.checked ? undefined : false,
@@ -66,6 +71,29 @@ function readCell(text, refuse) {
   const cell = text.split("\n").map((line) => line.trim().split(/[\s,]+/).map(Number));
   if (cell.length === 3 && cell.every((vector) => vector.length === 3 && vector.every(Number.isFinite))) return cell;
   return refuse("cell", "this is no cell", "Write three lines of three numbers.");
+}
+
+function readSeparations(text, refuse) {
+  if (text === "") return undefined;
+  const pairs = text.split(/[,;\n]+/).map((item) => item.trim().split(/[\s=:]+/));
+  if (pairs.every(([pair, distance, ...rest]) => pair && !rest.length && Number(distance) > 0)) return Object.fromEntries(pairs.map(([pair, distance]) => [pair, Number(distance)]));
+  return refuse("separations", `${text.slice(0, 20)} is no list of distances`, "Write pairs with their distances, such as Li-S 2.0, S-S 3.0.");
+}
+
+function readLayer(text, refuse) {
+  if (text === "") return undefined;
+  const heights = text.split(/[\s,;–-]+/).map(Number);
+  if (heights.length === 2 && heights.every(Number.isFinite)) return heights;
+  return refuse("layer", `${text.slice(0, 20)} are no two heights`, "Write two numbers, such as 6 9.");
+}
+
+function readStructure(text, refuse) {
+  if (text === "") return undefined;
+  try {
+    return JSON.parse(text);
+  } catch {
+    return refuse("seed_structure", "this is no JSON", "Paste the `atoms` of a structure, as the service gives them.");
+  }
 }
 
 function readSpaceGroups(text) {

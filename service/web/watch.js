@@ -13,7 +13,7 @@ const REDRAW = 250;
 const REFRESH = 1500;
 const MOST_FORMULAS = 14;
 const OVER = new Set(["succeeded", "failed", "cancelled"]);
-const ASKED = ["composition", "n", "volume_per_atom", "density", "fixed_volume", "cell", "fixed_cell", "min_distance", "starts", "space_groups", "swaps", "model", "fmax", "max_steps", "match"];
+const ASKED = ["composition", "n", "volume_per_atom", "density", "fixed_volume", "pressure", "cell", "fixed_cell", "min_distance", "separations", "layer", "seed_structure", "relax_seed", "starts", "space_groups", "swaps", "model", "fmax", "max_steps", "match"];
 
 export class WatchView {
   constructor() {
@@ -57,7 +57,8 @@ export class WatchView {
     }
     if (this.job.kind === "train") return this.#openTraining(signal);
     const { composition, model } = this.job.spec;
-    this.scope = { filters: { job: jobId }, model, chemsys: symbolsOf(composition).join("-"), jobId };
+    const [first] = this.job.formulas; // has the atoms of a seed structure as well
+    this.scope = { filters: { job: jobId }, model, chemsys: symbolsOf(first.formula).join("-"), jobId };
     document.title = `${composition} · rmatch`;
     this.#drawHead();
     this.element.append(this.results.element);

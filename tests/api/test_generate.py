@@ -24,6 +24,12 @@ from service.store import Store
 
 JSON = {"content-type": "application/json"}
 LIS2 = {"composition": "LiS2", "model": "toy"}
+SHEET: dict[str, Any] = {
+    "numbers": [16, 16],
+    "positions": [[0, 0, 7.5], [0, 1.42, 7.5]],
+    "cell": [[2.46, 0, 0], [1.23, 2.13, 0], [0, 0, 15]],
+    "periodic": [True, True, False],
+}
 
 
 def test_a_job_is_queued(client: TestClient, store: Store, settings: Settings) -> None:
@@ -67,6 +73,9 @@ def test_a_run_without_a_model_gets_the_one_for_its_boundary(
             {"periodic": [True, True, False], "cell": [[4, 0, 0], [0, 4, 0], [0, 0, 20]]},
         ),
         ({"cell": [[4, 0, 0], [0, 4, 0], [0, 0, 4]], "fixed_cell": True}, {"fixed_cell": True}),
+        ({"separations": {"Li-S": 2, "S-S": 3}}, {"separations": {"Li-S": 2, "S-S": 3}}),
+        ({"layer": [8, 10], "seed_structure": SHEET}, {"layer": [8, 10], "fixed_cell": True}),
+        ({"pressure": 0.03}, {"pressure": 0.03}),
         ({"volume_per_atom": [15, 25]}, {"volume_per_atom": [15, 25]}),
         ({"starts": {"wyckoff": 2, "random": 1}}, {"starts": {"references": 0, "wyckoff": 2, "random": 1}}),
         ({"starts": None}, {"starts": None}),
@@ -90,6 +99,15 @@ def test_a_chemical_system_is_shared_among_its_formulas(client: TestClient) -> N
     assert len(usual.json()["formulas"]) > len(asked.json()["formulas"])
     listed = client.get("/jobs").json()["items"]
     assert [job["formulas"] for job in listed] == [asked.json()["formulas"], usual.json()["formulas"]]
+
+
+def test_atoms_are_added_to_a_seed_structure(client: TestClient) -> None:
+    response = client.post("/generate", json={**LIS2, "seed_structure": SHEET, "relax_seed": True})
+    assert response.status_code == 202, response.text
+    job = response.json()
+    assert job["spec"]["seed_structure"] == SHEET
+    assert (job["spec"]["cell"], job["spec"]["periodic"]) == (SHEET["cell"], SHEET["periodic"])
+    assert [part["formula"] for part in job["formulas"]] == ["LiS4"]
 
 
 BAD: list[tuple[dict[str, Any], str, str]] = [
@@ -126,6 +144,34 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
     ({"density": 2, "boundary": "molecule"}, "conflicting_fields", "density"),
     ({"density": 20, "min_distance": 3}, "impossible_separation", "min_distance"),
     ({"fixed_volume": True, "boundary": "molecule"}, "conflicting_fields", "fixed_volume"),
+    ({"separations": {"Li-Xx": 2}}, "unknown_element", "separations"),
+    ({"separations": {"Li": 2}}, "unknown_element", "separations"),
+    ({"separations": {"Li-O": 2}}, "conflicting_fields", "separations"),
+    ({"separations": {"Li-S": 0}}, "out_of_range", "separations"),
+    ({"separations": {"Li-S": "far"}}, "invalid_value", "separations"),
+    ({"separations": [2]}, "invalid_value", "separations"),
+    ({"layer": [3, 6]}, "conflicting_fields", "layer"),
+    ({"layer": [3, 6], "boundary": "molecule"}, "conflicting_fields", "layer"),
+    ({"layer": [6, 16], "seed_structure": SHEET}, "out_of_range", "layer"),
+    ({"layer": [6, 3], "seed_structure": SHEET}, "out_of_range", "layer"),
+    ({"layer": [3], "seed_structure": SHEET}, "invalid_value", "layer"),
+    ({"seed_structure": {**SHEET, "numbers": [16]}}, "conflicting_fields", "seed_structure"),
+    ({"seed_structure": {**SHEET, "numbers": [16, 119]}}, "out_of_range", "seed_structure"),
+    ({"seed_structure": {**SHEET, "numbers": [16, 7]}}, "element_not_in_model", "composition"),
+    ({"seed_structure": {**SHEET, "positions": []}}, "invalid_value", "seed_structure"),
+    ({"seed_structure": {**SHEET, "cell": [[0] * 3] * 3}}, "impossible_cell", "cell"),
+    ({"seed_structure": SHEET, "boundary": "molecule"}, "conflicting_fields", "seed_structure"),
+    ({"seed_structure": SHEET, "cell": [[4, 0, 0], [0, 4, 0], [0, 0, 4]]}, "conflicting_fields", "cell"),
+    ({"seed_structure": SHEET, "swaps": 1}, "conflicting_fields", "swaps"),
+    ({"seed_structure": SHEET, "formula_units": 2}, "conflicting_fields", "formula_units"),
+    ({"seed_structure": SHEET, "pressure": 0.1}, "conflicting_fields", "pressure"),
+    ({"seed_structure": SHEET, "composition": "Li-S"}, "conflicting_fields", "composition"),
+    ({"relax_seed": True}, "conflicting_fields", "relax_seed"),
+    ({"pressure": -0.1}, "out_of_range", "pressure"),
+    ({"pressure": 0.4}, "out_of_range", "pressure"),
+    ({"pressure": 1e999}, "invalid_value", "pressure"),
+    ({"pressure": 0.1, "boundary": "molecule"}, "conflicting_fields", "pressure"),
+    ({"pressure": 0.1, "fixed_volume": True}, "conflicting_fields", "pressure"),
     ({"min_distance": 9}, "impossible_separation", "min_distance"),
     ({"cell": [[4, 0, 0], [4, 0, 0], [0, 0, 4]]}, "impossible_cell", "cell"),
     ({"boundary": {"periodic": [True, True, False]}}, "cell_required", "cell"),

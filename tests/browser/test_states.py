@@ -141,3 +141,42 @@ def test_space_groups_are_asked_for_by_number_symbol_and_system(visit: Visiting,
     expect(page.locator(".job-head .state")).to_have_text("queued")
     (job, *_others) = httpx.get(f"{url}/jobs").json()["items"]
     assert job["spec"]["space_groups"] == [225, "Pnma", "cubic"]
+
+
+def test_boundary_conditions_are_asked_for_as_they_are_written(visit: Visiting, url: str) -> None:
+    page = visit(url).open("")
+    page.get_by_label("Formula or chemical system").fill("LiS2")
+    page.get_by_text("More", exact=True).click()
+    send = page.get_by_role("button", name="Find structures")
+    wrong = {"separations": "Li-S far", "layer": "high", "seed_structure": "Li 0 0 0"}
+    for name, text in wrong.items():
+        page.locator(f"#{name}").fill(text)
+    send.click()
+    for name in wrong:
+        expect(page.locator(f"#error-{name}")).to_be_visible()
+    sheet = {
+        "numbers": [6, 6],
+        "positions": [[0, 0, 7.5], [0, 1.42, 7.5]],
+        "cell": [[2.46, 0, 0], [1.23, 2.13, 0], [0, 0, 15]],
+        "periodic": [True, True, False],
+    }
+    right = {"separations": "Li-S 2.2, S-S=1.9", "layer": "7.5 – 10", "seed_structure": json.dumps(sheet)}
+    for name, text in right.items():
+        page.locator(f"#{name}").fill(text)
+    page.get_by_label("Pressure").fill("0.1")
+    send.click()
+    expect(page.locator("#error-pressure")).to_contain_text("Leave it out")
+    page.get_by_label("Pressure").fill("")
+    page.get_by_label("Let it relax as well").check()
+    send.click()
+    expect(page.locator(".job-head .state")).to_have_text("queued")
+    (job, *_others) = httpx.get(f"{url}/jobs").json()["items"]
+    assert job["spec"]["separations"] == {"Li-S": 2.2, "S-S": 1.9}
+    assert (job["spec"]["layer"], job["spec"]["seed_structure"]) == ([7.5, 10], sheet)
+    assert job["spec"]["relax_seed"]
+    page.get_by_role("button", name="Cancel").click()
+    page.get_by_role("button", name="Again, another seed").click()
+    expect(page.locator(".job-head .state")).to_have_text("queued")
+    (again, *_others) = httpx.get(f"{url}/jobs").json()["items"]
+    assert again["id"] != job["id"]
+    assert {**again["spec"], "seed": 0} == {**job["spec"], "seed": 0}

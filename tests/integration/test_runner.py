@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from stacks import Stack
 
-from rm_engine.spec import GenerationSpec, StartMix, read_card
+from rm_engine.spec import GenerationSpec, SeedStructure, StartMix, read_card
 from rm_engine.spec.card import SHIPPED_MODELS
 from service.domain import PUBLIC_GROUP, ChunkState, HullEntry, HullSystem, JobState, Progress
 from service.domain.ids import chunk_id_of
@@ -83,6 +83,21 @@ def test_space_groups_hold_for_all_that_is_found(stack: Stack, runner: ChunkRunn
     found = {structure.space_group_number for structure in stack.structures(job_id)}
     assert found
     assert all(number is not None and number >= 168 for number in found), "one asked for, or a higher one"
+
+
+def test_what_is_added_to_a_seed_structure_is_recorded_with_it(stack: Stack, runner: ChunkRunner) -> None:
+    there = SeedStructure(
+        numbers=(6, 6),
+        positions=((0.0, 0.0, 7.5), (0.0, 1.42, 7.5)),
+        cell=((2.46, 0.0, 0.0), (1.23, 2.13, 0.0), (0.0, 0.0, 15.0)),
+        periodic=(True, True, False),
+    )
+    job_id = stack.submit(replace(SPEC, formula_units=None, seed_structure=there, layer=(7.5, 10.0)), chunk_size=2)
+    run_all(stack, runner, job_id)
+    assert stack.job(job_id).state == JobState.SUCCEEDED
+    structures = stack.structures(job_id)
+    assert {(structure.formula, structure.n_atoms) for structure in structures} == {("C3", 3)}
+    assert all(structure.energy_above_hull is None for structure in structures), "no crystals"
 
 
 def test_molecules_are_examined(stack: Stack, runner: ChunkRunner) -> None:

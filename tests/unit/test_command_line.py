@@ -8,8 +8,9 @@ import sys
 from io import StringIO
 from pathlib import Path
 
+import numpy as np
 import pytest
-from ase.build import bulk
+from ase.build import bulk, graphene
 from processes import clean_environment
 from rich.console import Console
 from typer.testing import CliRunner
@@ -160,6 +161,10 @@ def test_molecules_are_written_with_their_positions_only(tmp_path: Path) -> None
         (["generate", "C", "--starts", "random=-1"], "'random=-1' is no mix"),
         (["generate", "LiS2", "--model", "diamond"], "has not learned Li, S"),
         (["generate", "C", "--molecule", "--format", "cif"], "Give --format extxyz"),
+        (["generate", "C", "--separation", "C-C=far"], "C-C=far' is no distance of a pair"),
+        (["generate", "C", "--pressure", "9"], "Give 0 to 0.3 pseudo units"),
+        (["generate", "C", "--layer", "1", "2"], "only what is partly periodic has a layer"),
+        (["generate", "C", "--relax-seed"], "there is no seed structure"),
         (["train", "--recipe", "none", "-o", "x"], "There is no recipe 'none'. Use one of: diamond, mp20"),
         (["train", "--recipe", "mp20", "-o", "x"], "Give --data FOLDER"),
         (["references", "import", "no-such-file.cif"], "no-such-file.cif"),
@@ -195,3 +200,23 @@ def test_a_model_is_trained_and_known_by_its_name(tmp_path: Path, monkeypatch: p
     assert (output / "curves.png").stat().st_size > 0
     monkeypatch.setenv("RMATCH_MODELS_DIR", str(output))
     assert "tiny" in run("models")
+
+
+def test_boundary_conditions_reach_the_search(tmp_path: Path) -> None:
+    """What is dense, and what is added to a file of a structure at one side."""
+    usual, dense = (
+        [json.loads(line) for line in run(*DIAMOND, "--json", *options).splitlines()]
+        for options in ([], ["--pressure", "0.2", "--separation", "C-C=1.2"])
+    )
+    volumes = [np.mean([np.linalg.det(item["atoms"]["cell"]) for item in each]) for each in (usual, dense)]
+    assert volumes[1] < 0.9 * volumes[0]
+    kept = [json.loads(line) for line in run(*DIAMOND, "--json", "--density", "3.2", "--fixed-volume").splitlines()]
+    assert np.linalg.det(kept[0]["atoms"]["cell"]) == pytest.approx(2 * 12.011 * 1.66054 / 3.2, rel=1e-3)
+    sheet = graphene(vacuum=6.0)
+    sheet.pbc = (True, True, False)
+    (tmp_path / "sheet.extxyz").write_text(write_structure(sheet, "extxyz"))
+    options = ["--seed-structure", str(tmp_path / "sheet.extxyz"), "--layer", "6", "9", "--json"]
+    found = json.loads(run("generate", "C", "-n", "1", "--model", "diamond", *options).splitlines()[0])
+    assert found["atoms"]["periodic"] == [True, True, False]
+    assert np.allclose(found["atoms"]["positions"][:2], sheet.positions, atol=1e-5)
+    assert found["atoms"]["positions"][2][2] > 6

@@ -14,8 +14,8 @@ enum { FINE, NOT_FINITE, FORCES_BLEW_UP, COLLAPSED, FLEW_APART, FLAT };         
 /* RelaxationConfig, FireConfig and GuardConfig. */
 struct relaxation_config {
   double fmax, skin, time_step, largest_time_step, largest_move, growth, shrinkage, mixing, mixing_decay;
-  double smallest_volume_ratio, largest_volume_ratio, smallest_height, largest_force, thin;
-  int64_t max_steps, patience, cell, reduction_interval;
+  double smallest_volume_ratio, largest_volume_ratio, smallest_height, largest_force, thin, pressure;
+  int64_t max_steps, patience, cell, reduction_interval, n_frozen;
 };
 
 /* RelaxationState of one structure. */
@@ -87,8 +87,12 @@ static void generalize(const struct relaxation* r, const struct relaxation_confi
     for (int axis = 0; axis < 3; axis++) row[axis] = at[0] * f[axis] + at[1] * f[3 + axis] + at[2] * f[6 + axis];
     memcpy(at, row, sizeof row);
   }
+  int64_t n_frozen = c->n_frozen < r->n_atoms ? c->n_frozen : r->n_atoms;
+  memset(answer->forces, 0, 3 * n_frozen * sizeof(double));
   memset(on_cell, 0, 9 * sizeof(double));
   if (c->cell != FIXED && is_crystal(r)) {
+    double outwards = c->pressure * r->start_volume * fabs(determinant(f)); /* the virial of pV is this on each axis */
+    for (int axis = 0; axis < 3; axis++) answer->virial[4 * axis] += outwards;
     invert(f, inverse);
     multiply(answer->virial, inverse, 1, on_cell);
     for (int k = 0; k < 9; k++) on_cell[k] = -on_cell[k];
