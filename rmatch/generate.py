@@ -13,7 +13,18 @@ from rm_engine.spec import ChemicalSystem, ModelCard, parse_composition
 from rm_engine.spec.generation import CRYSTAL, MOLECULE
 from rmatch.errors import CommandError
 from rmatch.output import Json, make_console, print_json
-from rmatch.search import USUAL_STARTS, ModelName, N, Search, Seed, SpaceGroups, Starts, Swaps, split_space_groups
+from rmatch.search import (
+    USUAL_STARTS,
+    ModelName,
+    N,
+    Optimizer,
+    Search,
+    Seed,
+    SpaceGroups,
+    Starts,
+    Swaps,
+    split_space_groups,
+)
 from rmatch.tables import formula_table, found_table
 
 if TYPE_CHECKING:
@@ -36,6 +47,7 @@ def generate(
     starts: Starts = USUAL_STARTS,
     space_groups: SpaceGroups = "",
     swaps: Swaps = 0,
+    optimizer: Optimizer = None,
     references: Annotated[
         Path | None,
         typer.Option(help="Known structures to put elements into: whatever `rmatch references import` reads."),
@@ -68,6 +80,7 @@ def generate(
         starts=starts,
         space_groups=split_space_groups(space_groups),
         swaps=swaps,
+        optimizer=optimizer,
         seed=seed,
         periodic=MOLECULE if molecule else CRYSTAL,
         formula_units=tuple(formula_units) if formula_units else None,

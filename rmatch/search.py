@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from rm_engine.spec import START_KINDS, ModelCard, StartMix, default_model, default_n
+from rm_engine.spec import START_KINDS, ModelCard, OptimizerName, StartMix, default_model, default_n
 from rm_engine.spec.generation import CRYSTAL
 from rmatch.completion import complete_model, complete_space_groups, complete_starts
 from rmatch.errors import CommandError
@@ -52,6 +52,9 @@ Swaps = Annotated[
         help="Exchanges of two atoms in each relaxed structure, which then relaxes again; finds which is where."
     ),
 ]
+Optimizer = Annotated[
+    OptimizerName | None, typer.Option(help="What relaxes; fire by default. lbfgs needs fewer steps.")
+]
 Seed = Annotated[int, typer.Option(help="Sample k is drawn from (seed, k).")]
 USUAL_STARTS = "usual"
 
@@ -71,6 +74,7 @@ class Search:
         memory: MiB that structures relaxing together may take, None for the usual.
         space_groups: to start in; None where no symmetry is kept.
         swaps: exchanges of two atoms in each relaxed structure.
+        optimizer: what relaxes; None for the usual.
     """
 
     composition: str
@@ -83,6 +87,7 @@ class Search:
     memory: int | None = None
     space_groups: tuple[str, ...] | None = None
     swaps: int = 0
+    optimizer: OptimizerName | None = None
 
     def run(
         self, known: Sequence[tuple[str, Atoms]], console: Console, *, is_silent: bool = False
@@ -121,6 +126,7 @@ class Search:
                 starts=mix,
                 space_groups=self.space_groups,
                 swaps=self.swaps,
+                optimizer=self.optimizer,
             )
         return found, model.card
 

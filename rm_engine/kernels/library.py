@@ -45,7 +45,7 @@ class RelaxationConstants(ctypes.Structure):
                 "thin",
             )
         ),
-        *((name, ctypes.c_int64) for name in ("max_steps", "patience", "cell", "reduction_interval")),
+        *((name, ctypes.c_int64) for name in ("max_steps", "patience", "n_pairs", "cell", "reduction_interval")),
     ]
 
 
@@ -57,6 +57,7 @@ class RelaxationStruct(ctypes.Structure):
         ("species", ctypes.c_void_p),
         ("reference_positions", ctypes.c_void_p),
         ("velocities", ctypes.c_void_p),
+        ("history", ctypes.c_void_p),
         ("reason", ctypes.c_int32),
         ("periodic", ctypes.c_uint8 * 4),
         ("reference_cell", ctypes.c_double * 9),

@@ -92,11 +92,13 @@ class Relaxation:
     def _begin(self, stage: RelaxationConstants, positions: NDArray[np.float64], cell: NDArray[np.float64]) -> None:
         self._positions = positions.copy()
         self._velocities = np.zeros_like(self._positions)
+        self._history = np.zeros((2 + 2 * stage.n_pairs, positions.size + 9))
         self.state = RelaxationStruct(
             n_atoms=len(positions),
             species=self._species.ctypes.data,
             reference_positions=self._positions.ctypes.data,
             velocities=self._velocities.ctypes.data,
+            history=self._history.ctypes.data,
             periodic=self._periodic,
             reference_cell=(ctypes.c_double * 9)(*cell.flat),
             deformation=(ctypes.c_double * 9)(1, 0, 0, 0, 1, 0, 0, 0, 1),
@@ -216,10 +218,9 @@ def _relaxations(
 
 
 def _constants(config: RelaxationConfig) -> RelaxationConstants:
-    fire, guard = config.fire, config.guard
     return RelaxationConstants(
-        **asdict(fire),
-        **asdict(guard),
+        **asdict(config.optimizer),
+        **asdict(config.guard),
         fmax=config.fmax,
         skin=config.skin,
         thin=THIN,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from rm_engine.relax.fire import FireConfig
 from rm_engine.relax.guard import GuardConfig
+from rm_engine.relax.optimizer import Optimizer
 from rm_engine.relax.state import CellFreedom
 
 
@@ -17,7 +18,7 @@ class RelaxationConfig:
         fmax: a structure has converged when no row of its generalised forces is longer, pseudo units.
         max_steps: most steps for a structure.
         cell: what the cells of crystals may do; cells of anything else are kept.
-        fire: constants of the optimiser.
+        optimizer: what moves the structures, with its constants.
         guard: what sets a structure aside.
         skin: Å that the neighbour list reaches beyond the cutoff.
         progress_interval: steps between two calls of ``on_progress``.
@@ -29,7 +30,7 @@ class RelaxationConfig:
     fmax: float = 0.01
     max_steps: int = 2000
     cell: CellFreedom = "free"
-    fire: FireConfig = field(default_factory=FireConfig)
+    optimizer: Optimizer = field(default_factory=FireConfig)
     guard: GuardConfig = field(default_factory=GuardConfig)
     skin: float = 0.5
     progress_interval: int = 20

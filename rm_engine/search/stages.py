@@ -11,15 +11,18 @@ from ase import Atoms
 from rm_engine.checkpoint import Model
 from rm_engine.relax import (
     CellFreedom,
+    FireConfig,
+    LBFGSConfig,
     OnDone,
     OnProgress,
+    Optimizer,
     RelaxationConfig,
     RelaxationResult,
     Symmetries,
     relax_in_stages,
 )
 from rm_engine.search.starts import Start
-from rm_engine.spec import GenerationSpec
+from rm_engine.spec import GenerationSpec, OptimizerName
 from rm_engine.structure import StructureBatch
 
 _MOLECULE_TIGHTNESS: Final = 0.1
@@ -28,8 +31,12 @@ _MOLECULE_TIGHTNESS: Final = 0.1
 _FIRST_ATOMS: Final = 512
 """Atoms of the first starts that are relaxed together; few, so that results come early."""
 
-_SETTLING: Final = RelaxationConfig(fmax=0.05, max_steps=100, cell="fixed_volume")
-"""First stage for crystals (the paper's protocol): atoms find their places before the cell may change its volume."""
+_SETTLING_FMAX: Final = 0.05
+_SETTLING_STEPS: Final = 100
+"""Of the first stage for crystals (the paper's protocol): atoms find their places before the cell may change its
+volume."""
+
+_OPTIMIZERS: Final[dict[OptimizerName, Optimizer]] = {"fire": FireConfig(), "lbfgs": LBFGSConfig()}
 
 SampleStart = tuple[int, Start]
 """A sample and its start."""
@@ -75,7 +82,8 @@ def relax_starts(
     if spec.fixed_cell or not spec.is_crystal:
         freedom = "fixed"
     fmax = spec.fmax * (_MOLECULE_TIGHTNESS if spec.is_molecule else 1)
-    budget = model.memory_budget
-    final = RelaxationConfig(fmax=fmax, max_steps=spec.max_steps, cell=freedom, memory_budget=budget)
-    stages = (final,) if freedom == "fixed" else (replace(_SETTLING, memory_budget=budget), final)
+    usual = RelaxationConfig(optimizer=_OPTIMIZERS[spec.optimizer or "fire"], memory_budget=model.memory_budget)
+    settling = replace(usual, fmax=_SETTLING_FMAX, max_steps=_SETTLING_STEPS, cell="fixed_volume")
+    final = replace(usual, fmax=fmax, max_steps=spec.max_steps, cell=freedom)
+    stages = (final,) if freedom == "fixed" else (settling, final)
     return relax_in_stages(model.potential, batch, stages, on_progress, on_done, symmetries)

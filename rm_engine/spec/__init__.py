@@ -5,12 +5,14 @@ from rm_engine.spec.cell import Cell
 from rm_engine.spec.fingerprint import read_fingerprint
 from rm_engine.spec.formula import Formula, parse_formula
 from rm_engine.spec.generation import GenerationSpec, default_model, default_n
+from rm_engine.spec.optimizers import OPTIMIZERS, OptimizerName
 from rm_engine.spec.parts import Part
 from rm_engine.spec.starts import START_KINDS, USUAL_MIX, StartKind, StartMix
 from rm_engine.spec.system import ChemicalSystem, parse_composition
 from rm_engine.spec.training import DescentSpec, NoiseSpec, RankingSpec, TrainingSpec
 
 __all__ = [
+    "OPTIMIZERS",
     "START_KINDS",
     "USUAL_MIX",
     "Cell",
@@ -20,6 +22,7 @@ __all__ = [
     "GenerationSpec",
     "ModelCard",
     "NoiseSpec",
+    "OptimizerName",
     "Part",
     "PotentialConfig",
     "RankingSpec",

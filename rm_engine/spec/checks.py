@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -87,3 +88,13 @@ def check_range(field: str, value: float, low: float, high: float, hint: str) ->
     """
     if not low <= value <= high:  # also refuses NaN
         raise InputError("out_of_range", field, value, f"the value must lie between {low:g} and {high:g}", hint)
+
+
+def check_choice(field: str, value: str | None, choices: Sequence[str]) -> None:
+    """Refuse a value that is none of the choices; None leaves it to the engine.
+
+    Raises:
+        InputError: it is not.
+    """
+    if value is not None and value not in choices:
+        raise InputError("invalid_value", field, value, "there is no such choice", f"Give one of {', '.join(choices)}.")

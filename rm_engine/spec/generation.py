@@ -14,9 +14,18 @@ from typing import Any, Final, Self
 from rm_engine.errors import InputError
 from rm_engine.spec.card import ModelCard
 from rm_engine.spec.cell import Cell, determinant
-from rm_engine.spec.checks import check_cell_given, check_range, check_starts, check_swaps, check_system, check_volume
+from rm_engine.spec.checks import (
+    check_cell_given,
+    check_choice,
+    check_range,
+    check_starts,
+    check_swaps,
+    check_system,
+    check_volume,
+)
 from rm_engine.spec.formula import Formula, check_size
 from rm_engine.spec.limits import MAX_SAMPLES, MAX_SEED, MAX_STEPS, MAX_SWAPS
+from rm_engine.spec.optimizers import OPTIMIZERS, OptimizerName
 from rm_engine.spec.parts import Part, share_samples, usual_units
 from rm_engine.spec.space_groups import parse_space_groups
 from rm_engine.spec.starts import RANDOM_ONLY, USUAL_MIX, StartMix
@@ -59,6 +68,7 @@ class GenerationSpec:
         swaps: how many times two atoms of different elements of a relaxed structure change places, after which it
             relaxes again and is kept by Metropolis' rule; the lowest is the sample's structure. Not for molecules,
             whose bonds say which atom is where, and not with ``space_groups``, which an exchange would break.
+        optimizer: what relaxes, see :mod:`rm_engine.relax`; None is FIRE.
         model: name of the model; left empty, it becomes the default for the boundary, see :func:`default_model`.
         seed: seed of the job; sample k is drawn from (seed, k).
         fmax: converged when no force (and no cell gradient) is larger, pseudo units; of a molecule, than a tenth of
@@ -84,6 +94,7 @@ class GenerationSpec:
     starts: StartMix | None = None
     space_groups: tuple[int | str, ...] | None = None
     swaps: int = 0
+    optimizer: OptimizerName | None = None
     model: str = ""
     seed: int = 0
     fmax: float = 0.01
@@ -108,6 +119,7 @@ class GenerationSpec:
         check_cell_given(self)
         check_starts(self)
         check_swaps(self)
+        check_choice("optimizer", self.optimizer, OPTIMIZERS)
 
     @cached_property
     def _target(self) -> Formula | ChemicalSystem:

@@ -9,7 +9,7 @@ from fastapi import Path
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, StrictStr
 
 from rm_engine.files import Format
-from rm_engine.spec import GenerationSpec, StartMix, default_n
+from rm_engine.spec import GenerationSpec, OptimizerName, StartMix, default_n
 from rm_engine.spec.generation import CRYSTAL, DEFAULT_N, DEFAULT_SYSTEM_N, MOLECULE
 from rm_engine.spec.limits import MAX_ATOMS, MAX_FORMULA_LENGTH, MAX_SAMPLES, MAX_SEED, MAX_STEPS, MAX_SWAPS
 from rm_engine.spec.space_groups import N_SPACE_GROUPS
@@ -134,6 +134,11 @@ class GenerateRequest(BaseModel):
         "then relaxes again and is kept by Metropolis' rule. Finds which element is where; each costs another "
         "relaxation. Not for molecules, nor with `space_groups`.",
         examples=[20],
+    )
+    optimizer: OptimizerName | None = Field(
+        None,
+        description="What relaxes: `fire`, the default, or `lbfgs`, which comes to the same minima in fewer steps.",
+        examples=["lbfgs"],
     )
     model: StrictStr | None = Field(
         None, description="Name of the model, see GET /models. By default one for crystals or one for molecules."
