@@ -52,6 +52,7 @@ class GenerateOptions(TypedDict, total=False):
     starts: Mapping[StartKind, float]
     space_groups: int | str | Sequence[int | str]
     swaps: int
+    hops: int
     optimizer: Literal["fire", "lbfgs"]
     model: str
     seed: int

@@ -15,6 +15,7 @@ from rmatch.errors import CommandError
 from rmatch.output import Json, make_console, print_json
 from rmatch.search import (
     USUAL_STARTS,
+    Hops,
     ModelName,
     N,
     Optimizer,
@@ -47,6 +48,7 @@ def generate(
     starts: Starts = USUAL_STARTS,
     space_groups: SpaceGroups = "",
     swaps: Swaps = 0,
+    hops: Hops = 0,
     optimizer: Optimizer = None,
     references: Annotated[
         Path | None,
@@ -80,6 +82,7 @@ def generate(
         starts=starts,
         space_groups=split_space_groups(space_groups),
         swaps=swaps,
+        hops=hops,
         optimizer=optimizer,
         seed=seed,
         periodic=MOLECULE if molecule else CRYSTAL,

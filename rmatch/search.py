@@ -52,6 +52,10 @@ Swaps = Annotated[
         help="Exchanges of two atoms in each relaxed structure, which then relaxes again; finds which is where."
     ),
 ]
+Hops = Annotated[
+    int,
+    typer.Option(help="Times that each relaxed structure is shaken, and relaxes again; finds the lowest minima."),
+]
 Optimizer = Annotated[
     OptimizerName | None, typer.Option(help="What relaxes; fire by default. lbfgs needs fewer steps.")
 ]
@@ -74,6 +78,7 @@ class Search:
         memory: MiB that structures relaxing together may take, None for the usual.
         space_groups: to start in; None where no symmetry is kept.
         swaps: exchanges of two atoms in each relaxed structure.
+        hops: times that each is shaken.
         optimizer: what relaxes; None for the usual.
     """
 
@@ -87,6 +92,7 @@ class Search:
     memory: int | None = None
     space_groups: tuple[str, ...] | None = None
     swaps: int = 0
+    hops: int = 0
     optimizer: OptimizerName | None = None
 
     def run(
@@ -126,6 +132,7 @@ class Search:
                 starts=mix,
                 space_groups=self.space_groups,
                 swaps=self.swaps,
+                hops=self.hops,
                 optimizer=self.optimizer,
             )
         return found, model.card

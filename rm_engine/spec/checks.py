@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rm_engine.errors import InputError
 from rm_engine.spec.cell import check_cell
+from rm_engine.spec.limits import MAX_HOPS, MAX_SWAPS
 
 if TYPE_CHECKING:
     from rm_engine.spec.generation import GenerationSpec
@@ -69,11 +70,17 @@ def check_starts(spec: GenerationSpec) -> None:
         raise _conflict("starts", asdict(spec.starts), reason, "Leave out the cell, or ask for random starts.")
 
 
-def check_swaps(spec: GenerationSpec) -> None:
-    """Atoms are exchanged only where nothing else says which is where."""
-    if spec.swaps and (spec.is_molecule or spec.space_groups is not None):
-        reason = "the bonds of a molecule, or the space group asked for, say which atom is where"
-        raise _conflict("swaps", spec.swaps, reason, "Leave it out, or ask for crystals of any symmetry.")
+def check_moves(spec: GenerationSpec) -> None:
+    """Relaxed structures are changed only where nothing else says where their atoms are."""
+    for field, most in (("swaps", MAX_SWAPS), ("hops", MAX_HOPS)):
+        value = getattr(spec, field)
+        check_range(field, value, 0, most, f"Give a whole number from 0 to {most}.")
+        if value and spec.space_groups is not None:
+            reason = "a structure that is changed loses the space group asked for"
+            raise _conflict(field, value, reason, "Leave it out, or ask for crystals of any symmetry.")
+    if spec.swaps and spec.is_molecule:
+        reason = "the bonds of a molecule say which atom is where"
+        raise _conflict("swaps", spec.swaps, reason, "Leave it out, or ask for crystals.")
 
 
 def _conflict(field: str, value: Any, reason: str, way: str) -> InputError:  # noqa: ANN401  # of any field

@@ -11,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, 
 from rm_engine.files import Format
 from rm_engine.spec import GenerationSpec, OptimizerName, StartMix, default_n
 from rm_engine.spec.generation import CRYSTAL, DEFAULT_N, DEFAULT_SYSTEM_N, MOLECULE
-from rm_engine.spec.limits import MAX_ATOMS, MAX_FORMULA_LENGTH, MAX_SAMPLES, MAX_SEED, MAX_STEPS, MAX_SWAPS
+from rm_engine.spec.limits import MAX_ATOMS, MAX_FORMULA_LENGTH, MAX_HOPS, MAX_SAMPLES, MAX_SEED, MAX_STEPS, MAX_SWAPS
 from rm_engine.spec.space_groups import N_SPACE_GROUPS
 
 PRINTABLE: Final = r"^[^\x00-\x1f\x7f-\x9f]*$"
@@ -134,6 +134,12 @@ class GenerateRequest(BaseModel):
         "then relaxes again and is kept by Metropolis' rule. Finds which element is where; each costs another "
         "relaxation. Not for molecules, nor with `space_groups`.",
         examples=[20],
+    )
+    hops: Annotated[StrictInt, Field(ge=0, le=MAX_HOPS), _WHOLE] = Field(
+        0,
+        description="How many times each relaxed structure is shaken, atoms and cell, after which the same happens "
+        "(basin hopping). Finds the lowest minima; each costs another relaxation. Not with `space_groups`.",
+        examples=[10],
     )
     optimizer: OptimizerName | None = Field(
         None,

@@ -35,6 +35,7 @@ export function readForm(form) {
     starts: readShares(["references", "wyckoff", "random"].map((name) => [name, number(`starts_${name}`, "starts")])),
     space_groups: readSpaceGroups(text("space_groups")),
     swaps: number("swaps"),
+    hops: number("hops"),
     optimizer: text("optimizer") || undefined,
     fmax: number("fmax"),
     max_steps: number("max_steps"),

@@ -154,6 +154,8 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
     ({"swaps": 101}, "out_of_range", "swaps"),
     ({"swaps": 1, "space_groups": "auto"}, "conflicting_fields", "swaps"),
     ({"swaps": 1, "boundary": "molecule"}, "conflicting_fields", "swaps"),
+    ({"hops": 101}, "out_of_range", "hops"),
+    ({"hops": 1, "space_groups": "auto"}, "conflicting_fields", "hops"),
     ({"optimizer": "newton"}, "invalid_value", "optimizer"),
     ({"compositon": "LiS2"}, "unknown_field", "compositon"),
 ]

@@ -1,0 +1,75 @@
+"""Monte Carlo over minima: a relaxed structure is changed, relaxes again, and Metropolis' rule says which one goes on.
+
+Of the surface only the minima are seen (basin hopping, DOI 10.1021/jp970984n); what changes a structure is a move.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+from ase import Atoms
+
+_TEMPERATURE: Final = 0.003
+"""Pseudo energy per atom at which Metropolis' rule accepts what is higher."""
+
+
+@dataclass(frozen=True)
+class Relaxed:
+    """Where a relaxation has ended.
+
+    Attributes:
+        atoms: the structure.
+        energy: its pseudo energy.
+        converged: whether it reached ``fmax``.
+        n_steps: steps made, those before all moves included.
+    """
+
+    atoms: Atoms
+    energy: float
+    converged: bool
+    n_steps: int
+
+
+RelaxAgain = Callable[[Sequence[Atoms]], Sequence[Relaxed | None]]
+"""Relaxes structures; None where one is set aside."""
+
+Move = Callable[[Atoms, np.random.Generator], Atoms | None]
+"""Gives a changed copy of a relaxed structure; None where it has nothing to change."""
+
+
+def walk(
+    relaxed: Sequence[Relaxed], moves: Sequence[Move], generators: Sequence[np.random.Generator], relax: RelaxAgain
+) -> list[Relaxed]:
+    """The lowest structure that each comes to.
+
+    In each round a structure is changed, relaxes, and the next round begins from what it became, or, as Metropolis'
+    rule decides, from what it was. All structures go through a round together; what becomes of one does not depend on
+    the others.
+
+    Args:
+        relaxed: relaxed structures.
+        moves: what changes them, one after the other.
+        generators: source of randomness of each structure.
+        relax: relaxes what was changed.
+    """
+    present, lowest = list(relaxed), list(relaxed)
+    for move in moves:
+        changed = [move(one.atoms, rng) for one, rng in zip(present, generators, strict=True)]
+        rows = [row for row, atoms in enumerate(changed) if atoms is not None]
+        ends = relax([atoms for atoms in changed if atoms is not None])
+        for row, end in zip(rows, ends, strict=True):
+            before = present[row]
+            after = before if end is None else replace(end, n_steps=before.n_steps + end.n_steps)
+            accepted = _accepts(before, after, generators[row])
+            present[row] = after if accepted else replace(before, n_steps=after.n_steps)
+            lowest[row] = replace(min(lowest[row], present[row], key=lambda one: one.energy), n_steps=after.n_steps)
+    return lowest
+
+
+def _accepts(before: Relaxed, after: Relaxed, rng: np.random.Generator) -> bool:
+    rise = (after.energy - before.energy) / len(before.atoms)
+    return rng.random() < math.exp(-max(0.0, rise) / _TEMPERATURE)
