@@ -15,6 +15,7 @@ from rmatch.errors import CommandError
 from rmatch.output import Json, make_console, print_json
 from rmatch.search import (
     USUAL_STARTS,
+    Annealing,
     Hops,
     ModelName,
     N,
@@ -49,6 +50,7 @@ def generate(
     space_groups: SpaceGroups = "",
     swaps: Swaps = 0,
     hops: Hops = 0,
+    annealing: Annealing = 0,
     optimizer: Optimizer = None,
     references: Annotated[
         Path | None,
@@ -83,6 +85,7 @@ def generate(
         space_groups=split_space_groups(space_groups),
         swaps=swaps,
         hops=hops,
+        annealing=annealing,
         optimizer=optimizer,
         seed=seed,
         periodic=MOLECULE if molecule else CRYSTAL,

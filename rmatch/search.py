@@ -56,6 +56,9 @@ Hops = Annotated[
     int,
     typer.Option(help="Times that each relaxed structure is shaken, and relaxes again; finds the lowest minima."),
 ]
+Annealing = Annotated[
+    int, typer.Option(help="Steps of Langevin dynamics, in which each start cools down before it relaxes.")
+]
 Optimizer = Annotated[
     OptimizerName | None, typer.Option(help="What relaxes; fire by default. lbfgs needs fewer steps.")
 ]
@@ -79,6 +82,7 @@ class Search:
         space_groups: to start in; None where no symmetry is kept.
         swaps: exchanges of two atoms in each relaxed structure.
         hops: times that each is shaken.
+        annealing: steps in which each start cools down.
         optimizer: what relaxes; None for the usual.
     """
 
@@ -93,6 +97,7 @@ class Search:
     space_groups: tuple[str, ...] | None = None
     swaps: int = 0
     hops: int = 0
+    annealing: int = 0
     optimizer: OptimizerName | None = None
 
     def run(
@@ -133,6 +138,7 @@ class Search:
                 space_groups=self.space_groups,
                 swaps=self.swaps,
                 hops=self.hops,
+                annealing=self.annealing,
                 optimizer=self.optimizer,
             )
         return found, model.card

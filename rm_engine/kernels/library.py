@@ -42,10 +42,13 @@ class RelaxationConstants(ctypes.Structure):
             for name in (
                 *("fmax", "skin", "time_step", "largest_time_step", "largest_move", "growth", "shrinkage", "mixing"),
                 *("mixing_decay", "smallest_volume_ratio", "largest_volume_ratio", "smallest_height", "largest_force"),
-                "thin",
+                *("thin", "temperature", "final_temperature", "friction"),
             )
         ),
-        *((name, ctypes.c_int64) for name in ("max_steps", "patience", "n_pairs", "cell", "reduction_interval")),
+        *(
+            (name, ctypes.c_int64)
+            for name in ("max_steps", "patience", "n_pairs", "n_steps", "cell", "reduction_interval")
+        ),
     ]
 
 
@@ -64,7 +67,7 @@ class RelaxationStruct(ctypes.Structure):
         ("deformation", ctypes.c_double * 9),
         ("cell_velocity", ctypes.c_double * 9),
         *((name, ctypes.c_double) for name in ("time_step", "mixing", "start_volume", "energy", "potential_seconds")),
-        *((name, ctypes.c_int64) for name in ("n_downhill", "n_steps", "reduced_at", "n_operations")),
+        *((name, ctypes.c_int64) for name in ("n_downhill", "n_steps", "reduced_at", "key", "n_operations")),
         ("rotations", ctypes.c_void_p),
         ("images", ctypes.c_void_p),
     ]

@@ -3,6 +3,7 @@
 from rm_engine.relax.config import RelaxationConfig
 from rm_engine.relax.fire import FireConfig
 from rm_engine.relax.guard import GuardConfig
+from rm_engine.relax.langevin import LangevinConfig
 from rm_engine.relax.lbfgs import LBFGSConfig
 from rm_engine.relax.optimizer import Optimizer
 from rm_engine.relax.outcome import OnDone, OnProgress, RelaxationResult
@@ -15,6 +16,7 @@ __all__ = [
     "FireConfig",
     "GuardConfig",
     "LBFGSConfig",
+    "LangevinConfig",
     "OnDone",
     "OnProgress",
     "Optimizer",

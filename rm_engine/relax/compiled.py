@@ -23,6 +23,7 @@ from rm_engine.kernels import Ending, RelaxationConstants, RelaxationStruct
 from rm_engine.potential import CompiledPotential
 from rm_engine.relax.config import RelaxationConfig
 from rm_engine.relax.guard import THIN, TOO_LARGE
+from rm_engine.relax.noise import find_key
 from rm_engine.relax.outcome import OnDone, OnProgress, Outcome, RelaxationResult
 from rm_engine.relax.projection import Symmetries
 from rm_engine.structure import CrystalSymmetry, StructureBatch, reduce_cell
@@ -107,6 +108,7 @@ class Relaxation:
             start_volume=abs(np.linalg.det(cell)),
             energy=np.nan,
             reduced_at=_NO_STEP,
+            key=find_key(positions),
         )
         if self._symmetry is not None:
             rotations, images = self._symmetry.rotations, self._symmetry.images

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -66,6 +67,7 @@ class Sampling:
         self._spec = spec
         self._starts = starts
         self._moves = plan_moves(spec)
+        self._without_annealing = replace(spec, annealing=0)
         self._on_progress = on_progress
         self._on_structure = on_structure
         self._n_samples = len(samples)
@@ -128,7 +130,7 @@ class Sampling:
         self._relaxed = [one._replace(**vars(end)) for one, end in zip(self._relaxed, ends, strict=True)]
 
     def _relax_again(self, changed: Sequence[Atoms]) -> list[Relaxed | None]:
-        result = relax_starts(self._model, self._spec, changed, self._report)
+        result = relax_starts(self._model, self._without_annealing, changed, self._report)
         atoms = map(standardize, result.structures.to_atoms())
         columns = (column.tolist() for column in (result.energies, result.converged, result.n_steps))
         return [

@@ -12,6 +12,7 @@ from rm_engine.checkpoint import Model
 from rm_engine.relax import (
     CellFreedom,
     FireConfig,
+    LangevinConfig,
     LBFGSConfig,
     OnDone,
     OnProgress,
@@ -67,11 +68,13 @@ def relax_starts(
     on_done: OnDone | None = None,
     symmetries: Symmetries = None,
 ) -> RelaxationResult:
-    """Relax starts together as the boundary conditions allow; crystals of free cell settle at fixed volume first.
+    """Relax starts together as the boundary conditions allow; crystals of free cell settle at fixed volume first, and
+    before all are annealed where that is asked for.
 
     Args:
         model: the model.
-        spec: boundary conditions, ``fmax`` and ``max_steps``; its composition does not matter.
+        spec: boundary conditions, ``annealing``, ``optimizer``, ``fmax`` and ``max_steps``; its composition does not
+            matter.
         starts: the structures.
         on_progress: called every few steps with the structures done and the steps made.
         on_done: called for each structure when its last stage has ended; its steps are those of all stages.
@@ -85,5 +88,12 @@ def relax_starts(
     usual = RelaxationConfig(optimizer=_OPTIMIZERS[spec.optimizer or "fire"], memory_budget=model.memory_budget)
     settling = replace(usual, fmax=_SETTLING_FMAX, max_steps=_SETTLING_STEPS, cell="fixed_volume")
     final = replace(usual, fmax=fmax, max_steps=spec.max_steps, cell=freedom)
-    stages = (final,) if freedom == "fixed" else (settling, final)
+    stages = [final] if freedom == "fixed" else [settling, final]
+    if spec.annealing:
+        stages.insert(0, _anneal(usual, spec.annealing, "fixed" if freedom == "fixed" else "fixed_volume"))
     return relax_in_stages(model.potential, batch, stages, on_progress, on_done, symmetries)
+
+
+def _anneal(usual: RelaxationConfig, n_steps: int, freedom: CellFreedom) -> RelaxationConfig:
+    """A stage before all others, in which the structures are hot and cool down."""
+    return replace(usual, optimizer=LangevinConfig(n_steps), fmax=0.0, max_steps=n_steps, cell=freedom)

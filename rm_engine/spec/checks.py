@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rm_engine.errors import InputError
 from rm_engine.spec.cell import check_cell
-from rm_engine.spec.limits import MAX_HOPS, MAX_SWAPS
+from rm_engine.spec.limits import MAX_HOPS, MAX_STEPS, MAX_SWAPS
 
 if TYPE_CHECKING:
     from rm_engine.spec.generation import GenerationSpec
@@ -71,12 +71,12 @@ def check_starts(spec: GenerationSpec) -> None:
 
 
 def check_moves(spec: GenerationSpec) -> None:
-    """Relaxed structures are changed only where nothing else says where their atoms are."""
-    for field, most in (("swaps", MAX_SWAPS), ("hops", MAX_HOPS)):
+    """Atoms go elsewhere than down only where nothing else says where they are."""
+    for field, most in (("swaps", MAX_SWAPS), ("hops", MAX_HOPS), ("annealing", MAX_STEPS)):
         value = getattr(spec, field)
         check_range(field, value, 0, most, f"Give a whole number from 0 to {most}.")
         if value and spec.space_groups is not None:
-            reason = "a structure that is changed loses the space group asked for"
+            reason = "a structure would lose the space group asked for"
             raise _conflict(field, value, reason, "Leave it out, or ask for crystals of any symmetry.")
     if spec.swaps and spec.is_molecule:
         reason = "the bonds of a molecule say which atom is where"

@@ -69,6 +69,7 @@ class GenerationSpec:
             relaxes again and is kept by Metropolis' rule; the lowest is the sample's structure. Not for molecules,
             whose bonds say which atom is where, and not with ``space_groups``, which an exchange would break.
         hops: how many times a relaxed structure is shaken, after which the same happens. Not with ``space_groups``.
+        annealing: steps of dynamics that cools down, before the relaxation. Not with ``space_groups``.
         optimizer: what relaxes, see :mod:`rm_engine.relax`; None is FIRE.
         model: name of the model; left empty, it becomes the default for the boundary, see :func:`default_model`.
         seed: seed of the job; sample k is drawn from (seed, k).
@@ -96,6 +97,7 @@ class GenerationSpec:
     space_groups: tuple[int | str, ...] | None = None
     swaps: int = 0
     hops: int = 0
+    annealing: int = 0
     optimizer: OptimizerName | None = None
     model: str = ""
     seed: int = 0
@@ -207,7 +209,7 @@ class GenerationSpec:
     @property
     def atom_steps(self) -> int:
         """The most work that the run can be: atoms times relaxation steps, over all samples."""
-        return sum(part.n_atoms for part in self.parts) * self.max_steps * self.n_relaxations
+        return sum(part.n_atoms for part in self.parts) * (self.max_steps * self.n_relaxations + self.annealing)
 
     @property
     def n_relaxations(self) -> int:

@@ -141,6 +141,12 @@ class GenerateRequest(BaseModel):
         "(basin hopping). Finds the lowest minima; each costs another relaxation. Not with `space_groups`.",
         examples=[10],
     )
+    annealing: Annotated[StrictInt, Field(ge=0, le=MAX_STEPS), _WHOLE] = Field(
+        0,
+        description="Steps of Langevin dynamics before the relaxation, in which the start cools down from a "
+        "temperature of 0.05 to 0. Each costs as much as a relaxation step. Not with `space_groups`.",
+        examples=[500],
+    )
     optimizer: OptimizerName | None = Field(
         None,
         description="What relaxes: `fire`, the default, or `lbfgs`, which comes to the same minima in fewer steps.",

@@ -4,6 +4,7 @@
 
 #include <time.h>
 
+#include "langevin.h"
 #include "lbfgs.h"
 #include "skin.h"
 #include "symmetry.h"
@@ -12,11 +13,12 @@ enum { FREE, FIXED_VOLUME, FIXED };                                             
 enum { GOES_ON, CONVERGED, OUT_OF_STEPS, SET_ASIDE, REDUCE, NO_MEMORY, TOO_MANY_NEIGHBORS }; /* how a run ended */
 enum { FINE, NOT_FINITE, FORCES_BLEW_UP, COLLAPSED, FLEW_APART, FLAT };                      /* guard.REASONS */
 
-/* RelaxationConfig, GuardConfig and the optimiser's; n_pairs is 0 for FIRE. */
+/* RelaxationConfig, GuardConfig and the optimiser's: n_pairs is for L-BFGS only, n_steps for Langevin. */
 struct relaxation_config {
   double fmax, skin, time_step, largest_time_step, largest_move, growth, shrinkage, mixing, mixing_decay;
   double smallest_volume_ratio, largest_volume_ratio, smallest_height, largest_force, thin;
-  int64_t max_steps, patience, n_pairs, cell, reduction_interval;
+  double temperature, final_temperature, friction;
+  int64_t max_steps, patience, n_pairs, n_steps, cell, reduction_interval;
 };
 
 /* RelaxationState of one structure. */
@@ -30,6 +32,7 @@ struct relaxation {
   double reference_cell[9], deformation[9], cell_velocity[9];
   double time_step, mixing, start_volume, energy, potential_seconds;
   int64_t n_downhill, n_steps, reduced_at;
+  uint64_t key; /* of its noise */
   struct symmetry symmetry;
 };
 
@@ -147,9 +150,21 @@ static void lbfgs_step(struct relaxation* r, const struct relaxation_config* c, 
   for (int k = 0; k < 9; k++) r->deformation[k] += scale * step[on_atoms + k] / r->n_atoms;
 }
 
+/* One step of Langevin dynamics (langevin.py). */
+static void langevin_step(struct relaxation* r, const struct relaxation_config* c, const double* forces,
+                          const double on_cell[9]) {
+  double cooled = c->temperature + (c->final_temperature - c->temperature) * r->n_steps / c->n_steps;
+  struct dynamics d = {cooled, c->time_step, c->friction, c->largest_move};
+  double kick = r->n_steps ? c->time_step : c->time_step / 2;
+  uint64_t counter = 3 * (r->n_atoms + 3) * r->n_steps;
+  langevin_rows(&d, kick, r->key, counter, r->n_atoms, 1, forces, r->velocities, r->reference_positions);
+  counter += 3 * r->n_atoms;
+  langevin_rows(&d, kick, r->key, counter, 3, 1.0 / r->n_atoms, on_cell, r->cell_velocity, r->deformation);
+}
+
 static void move(struct relaxation* r, const struct relaxation_config* c, const double* forces,
                  const double on_cell[9]) {
-  (c->n_pairs ? lbfgs_step : fire_step)(r, c, forces, on_cell);
+  (c->n_steps ? langevin_step : c->n_pairs ? lbfgs_step : fire_step)(r, c, forces, on_cell);
   if (c->cell == FIXED_VOLUME) {
     double scale = cbrt(fmax(determinant(r->deformation), 1e-3));
     for (int k = 0; k < 9; k++) r->deformation[k] /= scale;
