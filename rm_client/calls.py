@@ -53,6 +53,7 @@ class GenerateOptions(TypedDict, total=False):
     space_groups: int | str | Sequence[int | str]
     swaps: int
     hops: int
+    generations: int
     annealing: int
     optimizer: Literal["fire", "lbfgs"]
     model: str

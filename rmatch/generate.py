@@ -16,6 +16,7 @@ from rmatch.output import Json, make_console, print_json
 from rmatch.search import (
     USUAL_STARTS,
     Annealing,
+    Generations,
     Hops,
     ModelName,
     N,
@@ -50,6 +51,7 @@ def generate(
     space_groups: SpaceGroups = "",
     swaps: Swaps = 0,
     hops: Hops = 0,
+    generations: Generations = 0,
     annealing: Annealing = 0,
     optimizer: Optimizer = None,
     references: Annotated[
@@ -85,6 +87,7 @@ def generate(
         space_groups=split_space_groups(space_groups),
         swaps=swaps,
         hops=hops,
+        generations=generations,
         annealing=annealing,
         optimizer=optimizer,
         seed=seed,

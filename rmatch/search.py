@@ -56,6 +56,10 @@ Hops = Annotated[
     int,
     typer.Option(help="Times that each relaxed structure is shaken, and relaxes again; finds the lowest minima."),
 ]
+Generations = Annotated[
+    int,
+    typer.Option(help="Children of each relaxed structure, with another one or by mutation; evolves them together."),
+]
 Annealing = Annotated[
     int, typer.Option(help="Steps of Langevin dynamics, in which each start cools down before it relaxes.")
 ]
@@ -82,6 +86,7 @@ class Search:
         space_groups: to start in; None where no symmetry is kept.
         swaps: exchanges of two atoms in each relaxed structure.
         hops: times that each is shaken.
+        generations: children of each.
         annealing: steps in which each start cools down.
         optimizer: what relaxes; None for the usual.
     """
@@ -97,6 +102,7 @@ class Search:
     space_groups: tuple[str, ...] | None = None
     swaps: int = 0
     hops: int = 0
+    generations: int = 0
     annealing: int = 0
     optimizer: OptimizerName | None = None
 
@@ -138,6 +144,7 @@ class Search:
                 space_groups=self.space_groups,
                 swaps=self.swaps,
                 hops=self.hops,
+                generations=self.generations,
                 annealing=self.annealing,
                 optimizer=self.optimizer,
             )

@@ -12,7 +12,7 @@ from ase import Atoms
 from rm_engine.analysis import find_molecule_flaw
 from rm_engine.checkpoint import Model
 from rm_engine.errors import SearchError
-from rm_engine.search.moves import plan_moves
+from rm_engine.search.plan import plan_moves
 from rm_engine.search.result import GeneratedStructure, GenerationResult, Progress, SampleFailure
 from rm_engine.search.separation import has_fused_atoms
 from rm_engine.search.stages import SampleStart, relax_starts, split_starts
@@ -80,7 +80,7 @@ class Sampling:
 
     def try_pending(self, attempt: int) -> None:
         """Draw and relax one start for each sample that has no structure yet."""
-        for group in split_starts(self._draw_starts(attempt)):
+        for group in split_starts(self._draw_starts(attempt), all_together=self._spec.generations > 0):
             self._relax(group)
 
     def finish(self) -> GenerationResult:

@@ -43,15 +43,15 @@ SampleStart = tuple[int, Start]
 """A sample and its start."""
 
 
-def split_starts(starts: Iterable[SampleStart]) -> Iterator[list[SampleStart]]:
+def split_starts(starts: Iterable[SampleStart], *, all_together: bool = False) -> Iterator[list[SampleStart]]:
     """Starts in groups that are relaxed together, each twice as large as the one before, which soon fills any device; a
-    start is drawn when its group is asked for.
+    start is drawn when its group is asked for. Those of one population are all together.
     """
     group: list[SampleStart] = []
     n_atoms, limit = 0, _FIRST_ATOMS
     for start in starts:
         size = len(start[1].atoms)
-        if group and n_atoms + size > limit:
+        if group and n_atoms + size > limit and not all_together:
             yield group
             group, n_atoms, limit = [], 0, 2 * limit
         group.append(start)

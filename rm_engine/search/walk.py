@@ -37,8 +37,8 @@ class Relaxed:
 RelaxAgain = Callable[[Sequence[Atoms]], Sequence[Relaxed | None]]
 """Relaxes structures; None where one is set aside."""
 
-Move = Callable[[Atoms, np.random.Generator], Atoms | None]
-"""Gives a changed copy of a relaxed structure; None where it has nothing to change."""
+Move = Callable[[Sequence[Relaxed], int, np.random.Generator], Atoms | None]
+"""Gives a changed copy of one of some relaxed structures; None where it has nothing to change."""
 
 
 def walk(
@@ -47,8 +47,8 @@ def walk(
     """The lowest structure that each comes to.
 
     In each round a structure is changed, relaxes, and the next round begins from what it became, or, as Metropolis'
-    rule decides, from what it was. All structures go through a round together; what becomes of one does not depend on
-    the others.
+    rule decides, from what it was. All structures go through a round together; what becomes of one depends on others
+    only if the moves look at them.
 
     Args:
         relaxed: relaxed structures.
@@ -58,9 +58,9 @@ def walk(
     """
     present, lowest = list(relaxed), list(relaxed)
     for move in moves:
-        changed = [move(one.atoms, rng) for one, rng in zip(present, generators, strict=True)]
+        changed = [move(present, row, rng) for row, rng in enumerate(generators)]
         rows = [row for row, atoms in enumerate(changed) if atoms is not None]
-        ends = relax([atoms for atoms in changed if atoms is not None])
+        ends = relax([atoms for atoms in changed if atoms is not None]) if rows else []
         for row, end in zip(rows, ends, strict=True):
             before = present[row]
             after = before if end is None else replace(end, n_steps=before.n_steps + end.n_steps)

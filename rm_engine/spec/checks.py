@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rm_engine.errors import InputError
 from rm_engine.spec.cell import check_cell
-from rm_engine.spec.limits import MAX_HOPS, MAX_STEPS, MAX_SWAPS
+from rm_engine.spec.limits import MAX_GENERATIONS, MAX_HOPS, MAX_STEPS, MAX_SWAPS
 
 if TYPE_CHECKING:
     from rm_engine.spec.generation import GenerationSpec
@@ -72,15 +72,16 @@ def check_starts(spec: GenerationSpec) -> None:
 
 def check_moves(spec: GenerationSpec) -> None:
     """Atoms go elsewhere than down only where nothing else says where they are."""
-    for field, most in (("swaps", MAX_SWAPS), ("hops", MAX_HOPS), ("annealing", MAX_STEPS)):
+    bounds = {"swaps": MAX_SWAPS, "hops": MAX_HOPS, "generations": MAX_GENERATIONS, "annealing": MAX_STEPS}
+    for field, most in bounds.items():
         value = getattr(spec, field)
         check_range(field, value, 0, most, f"Give a whole number from 0 to {most}.")
         if value and spec.space_groups is not None:
             reason = "a structure would lose the space group asked for"
             raise _conflict(field, value, reason, "Leave it out, or ask for crystals of any symmetry.")
-    if spec.swaps and spec.is_molecule:
-        reason = "the bonds of a molecule say which atom is where"
-        raise _conflict("swaps", spec.swaps, reason, "Leave it out, or ask for crystals.")
+        if value and spec.is_molecule and field in {"swaps", "generations"}:
+            reason = "the bonds of a molecule say which atom is where"
+            raise _conflict(field, value, reason, "Leave it out, or ask for crystals.")
 
 
 def _conflict(field: str, value: Any, reason: str, way: str) -> InputError:  # noqa: ANN401  # of any field

@@ -69,6 +69,9 @@ class GenerationSpec:
             relaxes again and is kept by Metropolis' rule; the lowest is the sample's structure. Not for molecules,
             whose bonds say which atom is where, and not with ``space_groups``, which an exchange would break.
         hops: how many times a relaxed structure is shaken, after which the same happens. Not with ``space_groups``.
+        generations: how many children each relaxed structure has, with others of the same atoms or by mutation, after
+            which the same happens. Samples that are computed together are one population; not for molecules, and not
+            with ``space_groups``.
         annealing: steps of dynamics that cools down, before the relaxation. Not with ``space_groups``.
         optimizer: what relaxes, see :mod:`rm_engine.relax`; None is FIRE.
         model: name of the model; left empty, it becomes the default for the boundary, see :func:`default_model`.
@@ -97,6 +100,7 @@ class GenerationSpec:
     space_groups: tuple[int | str, ...] | None = None
     swaps: int = 0
     hops: int = 0
+    generations: int = 0
     annealing: int = 0
     optimizer: OptimizerName | None = None
     model: str = ""
@@ -214,7 +218,7 @@ class GenerationSpec:
     @property
     def n_relaxations(self) -> int:
         """Times that a structure is relaxed."""
-        return 1 + self.swaps + self.hops
+        return 1 + self.swaps + self.hops + self.generations
 
     def _choose_units(self, formula: Formula) -> tuple[int, ...]:
         """The numbers of formula units that samples of a formula take in turn."""

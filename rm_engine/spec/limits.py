@@ -11,6 +11,7 @@ MAX_SAMPLES: Final = 10_000
 MAX_STEPS: Final = 10_000
 MAX_SWAPS: Final = 100
 MAX_HOPS: Final = 100
+MAX_GENERATIONS: Final = 20
 MAX_SEED: Final = 2**53 - 1
 """The largest integer that JSON readers agree on."""
 

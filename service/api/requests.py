@@ -11,7 +11,16 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, 
 from rm_engine.files import Format
 from rm_engine.spec import GenerationSpec, OptimizerName, StartMix, default_n
 from rm_engine.spec.generation import CRYSTAL, DEFAULT_N, DEFAULT_SYSTEM_N, MOLECULE
-from rm_engine.spec.limits import MAX_ATOMS, MAX_FORMULA_LENGTH, MAX_HOPS, MAX_SAMPLES, MAX_SEED, MAX_STEPS, MAX_SWAPS
+from rm_engine.spec.limits import (
+    MAX_ATOMS,
+    MAX_FORMULA_LENGTH,
+    MAX_GENERATIONS,
+    MAX_HOPS,
+    MAX_SAMPLES,
+    MAX_SEED,
+    MAX_STEPS,
+    MAX_SWAPS,
+)
 from rm_engine.spec.space_groups import N_SPACE_GROUPS
 
 PRINTABLE: Final = r"^[^\x00-\x1f\x7f-\x9f]*$"
@@ -139,6 +148,14 @@ class GenerateRequest(BaseModel):
         0,
         description="How many times each relaxed structure is shaken, atoms and cell, after which the same happens "
         "(basin hopping). Finds the lowest minima; each costs another relaxation. Not with `space_groups`.",
+        examples=[10],
+    )
+    generations: Annotated[StrictInt, Field(ge=0, le=MAX_GENERATIONS), _WHOLE] = Field(
+        0,
+        description="How many children each relaxed structure has, of parts of itself and of another of the same "
+        "atoms, or by mutation; after each the same happens (evolution). Finds the lowest minima; each costs another "
+        "relaxation. Structures that are computed together are one population. Not for molecules, nor with "
+        "`space_groups`.",
         examples=[10],
     )
     annealing: Annotated[StrictInt, Field(ge=0, le=MAX_STEPS), _WHOLE] = Field(

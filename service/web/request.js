@@ -36,6 +36,7 @@ export function readForm(form) {
     space_groups: readSpaceGroups(text("space_groups")),
     swaps: number("swaps"),
     hops: number("hops"),
+    generations: number("generations"),
     annealing: number("annealing"),
     optimizer: text("optimizer") || undefined,
     fmax: number("fmax"),

@@ -11,7 +11,9 @@ from ase import Atoms
 from rm_engine.checkpoint import Model, load_model
 from rm_engine.errors import InputError
 from rm_engine.search import generate_samples
-from rm_engine.search.moves import exchange, plan_moves, shake_all, shake_atoms
+from rm_engine.search.moves import exchange, shake_all, shake_atoms
+from rm_engine.search.plan import plan_moves
+from rm_engine.search.walk import Relaxed
 from rm_engine.spec import GenerationSpec, StartMix
 
 SPEC = GenerationSpec(
@@ -56,8 +58,8 @@ def test_a_given_cell_is_kept(mp20: Model) -> None:
 
 def test_what_a_shake_changes() -> None:
     atoms = Atoms("LiS", [(0, 0, 0), (0, 0, 1.5)], cell=[3, 3, 4], pbc=True)
-    rng = np.random.default_rng(0)
-    moved, strained = shake_atoms(atoms, rng), shake_all(atoms, rng)
+    relaxed, rng = [Relaxed(atoms, -1.0, True, 5)], np.random.default_rng(0)
+    moved, strained = shake_atoms(relaxed, 0, rng), shake_all(relaxed, 0, rng)
     assert np.array_equal(moved.cell.array, atoms.cell.array)
     assert np.all(moved.positions != atoms.positions)
     assert strained.get_volume() == pytest.approx(atoms.get_volume())

@@ -202,7 +202,16 @@ class TestJSON:
     def test_options_that_are_not_used_are_not_stored(self) -> None:
         """A worker of the version before knows none of the newest options, and need not while nobody asks for them."""
         stored = GenerationSpec(composition="LiS2", match=False).to_json()
-        assert {"swaps", "density", "fixed_volume", "space_groups", "optimizer", "hops", "annealing"}.isdisjoint(stored)
+        assert {
+            "swaps",
+            "density",
+            "fixed_volume",
+            "space_groups",
+            "optimizer",
+            "hops",
+            "generations",
+            "annealing",
+        }.isdisjoint(stored)
         assert (stored["match"], stored["n"], stored["model"]) == (False, DEFAULT_N, DEFAULT_MODEL)
         assert GenerationSpec(composition="LiS2", swaps=2).to_json()["swaps"] == 2
 
