@@ -29,7 +29,7 @@ BENCHMARKS: Final = (
 )
 """Modules of this package, in the order in which they run; each has ``run() -> Iterator[Row]``."""
 
-LONG: Final = ("load", "queued", "symmetry", "exchanges")
+LONG: Final = ("load", "queued", "symmetry", "exchanges", "optimisers")
 """More of the same, which take minutes and run when they are named."""
 
 
@@ -68,6 +68,7 @@ def _run(name: str, options: argparse.Namespace) -> Iterator[Row]:
         "store": {"n_structures": options.structures},
         "load": {"minutes": options.minutes},
         "symmetry": {"data": options.data},
+        "optimisers": {"data": options.data},
     }
     rows: Iterator[Row] = import_module(f"benchmarks.{name}").run(**settings.get(name, {}))
     return rows

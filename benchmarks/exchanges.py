@@ -15,7 +15,8 @@ from benchmarks.subjects import load
 from benchmarks.timing import use_one_core
 from rm_engine.checkpoint import Model
 from rm_engine.search import relax_starts
-from rm_engine.search.exchange import Relaxed, exchange_atoms
+from rm_engine.search.moves import exchange
+from rm_engine.search.walk import Relaxed, walk
 from rm_engine.spec import GenerationSpec
 
 _SPEC: Final = GenerationSpec(composition="K4Na2Al2F12", formula_units=(1,), model="mp20", max_steps=300)
@@ -39,7 +40,7 @@ def run(n_structures: int = 24, n_rounds: int = 100) -> Iterator[Row]:
     began = time.perf_counter()
     begun = [end for end in relax_all(model, [scramble(ordered, k) for k in range(n_structures)]) if end]
     generators = [np.random.default_rng((1, k)) for k in range(len(begun))]
-    exchanged = exchange_atoms(begun, n_rounds, generators, lambda structures: relax_all(model, structures))
+    exchanged = walk(begun, [exchange] * n_rounds, generators, lambda structures: relax_all(model, structures))
     n_calls = sum(end.n_steps for end in exchanged)
     yield _tell("exchanges", exchanged, limit, n_calls, time.perf_counter() - began)
     began, plain, seed = time.perf_counter(), list[Relaxed](), n_structures

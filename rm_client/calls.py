@@ -63,6 +63,10 @@ class GenerateOptions(TypedDict, total=False):
     starts: Mapping[StartKind, float]
     space_groups: int | str | Sequence[int | str]
     swaps: int
+    hops: int
+    generations: int
+    annealing: int
+    optimizer: Literal["fire", "lbfgs"]
     model: str
     seed: int
     fmax: float

@@ -13,7 +13,21 @@ from rm_engine.spec import ChemicalSystem, ModelCard, parse_composition
 from rm_engine.spec.generation import CRYSTAL, MOLECULE
 from rmatch.errors import CommandError
 from rmatch.output import Json, make_console, print_json
-from rmatch.search import USUAL_STARTS, ModelName, N, Search, Seed, SpaceGroups, Starts, Swaps, split_space_groups
+from rmatch.search import (
+    USUAL_STARTS,
+    Annealing,
+    Generations,
+    Hops,
+    ModelName,
+    N,
+    Optimizer,
+    Search,
+    Seed,
+    SpaceGroups,
+    Starts,
+    Swaps,
+    split_space_groups,
+)
 from rmatch.tables import formula_table, found_table
 
 if TYPE_CHECKING:
@@ -38,6 +52,10 @@ def generate(
     starts: Starts = USUAL_STARTS,
     space_groups: SpaceGroups = "",
     swaps: Swaps = 0,
+    hops: Hops = 0,
+    generations: Generations = 0,
+    annealing: Annealing = 0,
+    optimizer: Optimizer = None,
     density: Annotated[float | None, typer.Option(help="Of the starts, g/cm³.")] = None,
     fixed_volume: Annotated[bool, typer.Option("--fixed-volume", help="Keep the volume of the starts.")] = False,
     pressure: Annotated[float, typer.Option(help="On crystals of free cell, pseudo units per Å³.")] = 0.0,
@@ -87,6 +105,10 @@ def generate(
         starts=starts,
         space_groups=split_space_groups(space_groups),
         swaps=swaps,
+        hops=hops,
+        generations=generations,
+        annealing=annealing,
+        optimizer=optimizer,
         seed=seed,
         periodic=periodic,
         formula_units=tuple(formula_units) if formula_units else None,

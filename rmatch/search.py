@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from rm_engine.spec import START_KINDS, ModelCard, StartMix, default_model, default_n
+from rm_engine.spec import START_KINDS, ModelCard, OptimizerName, StartMix, default_model, default_n
 from rm_engine.spec.generation import CRYSTAL
 from rmatch.completion import complete_model, complete_space_groups, complete_starts
 from rmatch.errors import CommandError
@@ -52,6 +52,20 @@ Swaps = Annotated[
         help="Exchanges of two atoms in each relaxed structure, which then relaxes again; finds which is where."
     ),
 ]
+Hops = Annotated[
+    int,
+    typer.Option(help="Times that each relaxed structure is shaken, and relaxes again; finds the lowest minima."),
+]
+Generations = Annotated[
+    int,
+    typer.Option(help="Children of each relaxed structure, with another one or by mutation; evolves them together."),
+]
+Annealing = Annotated[
+    int, typer.Option(help="Steps of Langevin dynamics, in which each start cools down before it relaxes.")
+]
+Optimizer = Annotated[
+    OptimizerName | None, typer.Option(help="What relaxes; fire by default. lbfgs needs fewer steps.")
+]
 Seed = Annotated[int, typer.Option(help="Sample k is drawn from (seed, k).")]
 USUAL_STARTS = "usual"
 
@@ -71,6 +85,10 @@ class Search:
         memory: MiB that structures relaxing together may take, None for the usual.
         space_groups: to start in; None where no symmetry is kept.
         swaps: exchanges of two atoms in each relaxed structure.
+        hops: times that each is shaken.
+        generations: children of each.
+        annealing: steps in which each start cools down.
+        optimizer: what relaxes; None for the usual.
         options: other fields of :class:`rm_engine.spec.GenerationSpec`.
     """
 
@@ -84,6 +102,10 @@ class Search:
     memory: int | None = None
     space_groups: tuple[str, ...] | None = None
     swaps: int = 0
+    hops: int = 0
+    generations: int = 0
+    annealing: int = 0
+    optimizer: OptimizerName | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def run(
@@ -123,6 +145,10 @@ class Search:
                 starts=mix,
                 space_groups=self.space_groups,
                 swaps=self.swaps,
+                hops=self.hops,
+                generations=self.generations,
+                annealing=self.annealing,
+                optimizer=self.optimizer,
                 **self.options,
             )
         return found, model.card

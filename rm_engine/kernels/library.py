@@ -42,10 +42,13 @@ class RelaxationConstants(ctypes.Structure):
             for name in (
                 *("fmax", "skin", "time_step", "largest_time_step", "largest_move", "growth", "shrinkage", "mixing"),
                 *("mixing_decay", "smallest_volume_ratio", "largest_volume_ratio", "smallest_height", "largest_force"),
-                *("thin", "pressure"),
+                *("thin", "pressure", "temperature", "final_temperature", "friction"),
             )
         ),
-        *((name, ctypes.c_int64) for name in ("max_steps", "patience", "cell", "reduction_interval", "n_frozen")),
+        *(
+            (name, ctypes.c_int64)
+            for name in ("max_steps", "patience", "n_pairs", "n_steps", "cell", "reduction_interval", "n_frozen")
+        ),
     ]
 
 
@@ -57,13 +60,14 @@ class RelaxationStruct(ctypes.Structure):
         ("species", ctypes.c_void_p),
         ("reference_positions", ctypes.c_void_p),
         ("velocities", ctypes.c_void_p),
+        ("history", ctypes.c_void_p),
         ("reason", ctypes.c_int32),
         ("periodic", ctypes.c_uint8 * 4),
         ("reference_cell", ctypes.c_double * 9),
         ("deformation", ctypes.c_double * 9),
         ("cell_velocity", ctypes.c_double * 9),
         *((name, ctypes.c_double) for name in ("time_step", "mixing", "start_volume", "energy", "potential_seconds")),
-        *((name, ctypes.c_int64) for name in ("n_downhill", "n_steps", "reduced_at", "n_operations")),
+        *((name, ctypes.c_int64) for name in ("n_downhill", "n_steps", "reduced_at", "key", "n_operations")),
         ("rotations", ctypes.c_void_p),
         ("images", ctypes.c_void_p),
     ]

@@ -23,6 +23,7 @@ from rm_engine.kernels import Ending, RelaxationConstants, RelaxationStruct
 from rm_engine.potential import CompiledPotential
 from rm_engine.relax.config import RelaxationConfig
 from rm_engine.relax.guard import THIN, TOO_LARGE
+from rm_engine.relax.noise import find_key
 from rm_engine.relax.outcome import OnDone, OnProgress, Outcome, RelaxationResult
 from rm_engine.relax.projection import Symmetries
 from rm_engine.structure import CrystalSymmetry, StructureBatch, reduce_cell
@@ -92,11 +93,13 @@ class Relaxation:
     def _begin(self, stage: RelaxationConstants, positions: NDArray[np.float64], cell: NDArray[np.float64]) -> None:
         self._positions = positions.copy()
         self._velocities = np.zeros_like(self._positions)
+        self._history = np.zeros((2 + 2 * stage.n_pairs, positions.size + 9))
         self.state = RelaxationStruct(
             n_atoms=len(positions),
             species=self._species.ctypes.data,
             reference_positions=self._positions.ctypes.data,
             velocities=self._velocities.ctypes.data,
+            history=self._history.ctypes.data,
             periodic=self._periodic,
             reference_cell=(ctypes.c_double * 9)(*cell.flat),
             deformation=(ctypes.c_double * 9)(1, 0, 0, 0, 1, 0, 0, 0, 1),
@@ -105,6 +108,7 @@ class Relaxation:
             start_volume=abs(np.linalg.det(cell)),
             energy=np.nan,
             reduced_at=_NO_STEP,
+            key=find_key(positions),
         )
         if self._symmetry is not None:
             rotations, images = self._symmetry.rotations, self._symmetry.images
@@ -216,10 +220,9 @@ def _relaxations(
 
 
 def _constants(config: RelaxationConfig) -> RelaxationConstants:
-    fire, guard = config.fire, config.guard
     return RelaxationConstants(
-        **asdict(fire),
-        **asdict(guard),
+        **asdict(config.optimizer),
+        **asdict(config.guard),
         fmax=config.fmax,
         pressure=config.pressure,
         skin=config.skin,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from rm_engine.relax.fire import FireConfig
 from rm_engine.relax.guard import GuardConfig
+from rm_engine.relax.optimizer import Optimizer
 from rm_engine.relax.state import CellFreedom
 
 
@@ -20,7 +21,7 @@ class RelaxationConfig:
         pressure: on crystals whose cell is free, pseudo units per Å³; the enthalpy E + pV is minimised. Energies that
             are given back are E.
         n_frozen: the first atoms of each structure, so many, keep their places in the cell.
-        fire: constants of the optimiser.
+        optimizer: what moves the structures, with its constants.
         guard: what sets a structure aside.
         skin: Å that the neighbour list reaches beyond the cutoff.
         progress_interval: steps between two calls of ``on_progress``.
@@ -34,7 +35,7 @@ class RelaxationConfig:
     cell: CellFreedom = "free"
     pressure: float = 0.0
     n_frozen: int = 0
-    fire: FireConfig = field(default_factory=FireConfig)
+    optimizer: Optimizer = field(default_factory=FireConfig)
     guard: GuardConfig = field(default_factory=GuardConfig)
     skin: float = 0.5
     progress_interval: int = 20

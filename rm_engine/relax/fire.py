@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from rm_engine.relax.state import RelaxationState
+from rm_engine.structure import StructureBatch
 
 _TINY: Final = 1e-30
 """Keeps a division by zero out; nothing that moves is as slow."""
@@ -41,6 +42,14 @@ class FireConfig:
     shrinkage: float = 0.5
     mixing: float = 0.1
     mixing_decay: float = 0.99
+
+    def begin(self, batch: StructureBatch, origin: Tensor) -> RelaxationState:
+        """See :class:`rm_engine.relax.optimizer.Optimizer`."""
+        return RelaxationState.at_rest(batch, origin, time_step=self.time_step, mixing=self.mixing)
+
+    def step(self, state: RelaxationState, forces: Tensor) -> RelaxationState:
+        """See :class:`rm_engine.relax.optimizer.Optimizer`."""
+        return fire_step(state, forces, self)
 
 
 def fire_step(state: RelaxationState, forces: Tensor, config: FireConfig) -> RelaxationState:

@@ -12,7 +12,6 @@ from rm_engine.errors import RMEngineError
 from rm_engine.potential import CACE, evaluate
 from rm_engine.relax.cellfilter import generalize
 from rm_engine.relax.config import RelaxationConfig
-from rm_engine.relax.fire import fire_step
 from rm_engine.relax.guard import TOO_LARGE, check_forces, check_geometry, is_out_of_bounds
 from rm_engine.relax.memory import estimate_bytes, find_budget, is_out_of_memory
 from rm_engine.relax.outcome import OnDone, OnProgress, Outcome, RelaxationResult
@@ -61,7 +60,7 @@ class Flight:
         self._symmetries = symmetries
         reach = potential.config.cutoff + config.skin
         n_bytes = estimate_bytes(batch, potential.config, reach, config.guard)
-        self._waiting = Waiting(batch, n_bytes, config.fire)
+        self._waiting = Waiting(batch, n_bytes, config.optimizer)
         self._budget = self._whole_budget = find_budget(config.memory_budget, batch.cells.device)
         self._land()
         self.outcome = Outcome(batch)
@@ -110,7 +109,7 @@ class Flight:
         codes = check_forces(response.energies, largest, config.guard)
         converged = (codes == 0) & (largest < config.fmax)
         leaving = converged | (codes > 0) | (state.n_steps >= config.max_steps)
-        moved = fire_step(state, forces, config.fire)
+        moved = config.optimizer.step(state, forces)
         if config.cell == "fixed_volume":
             moved = moved.with_start_volume()
         due = self._neighbors.is_due(moved) | is_out_of_bounds(moved, config.guard)

@@ -24,7 +24,7 @@ def relax(
     on_progress: OnProgress | None = None,
     on_done: OnDone | None = None,
 ) -> RelaxationResult:
-    """Relax every structure of a batch with FIRE until it converges, runs out of steps or is set aside.
+    """Relax every structure of a batch until it converges, runs out of steps or is set aside.
 
     Structures do not see each other: each has its own optimiser state. On a CPU and in single precision the compiled
     kernel relaxes one on each thread; else as many relax together as the memory budget allows. Others take the places

@@ -29,6 +29,7 @@ class RelaxationState:
         structure_of_row: (n_rows,) index of the structure of each row.
         coordinates: (n_rows, 3) reference positions, Å, and n_atoms F.
         velocities: (n_rows, 3) of ``coordinates``.
+        history: (n_rows, n_slots, 3) L-BFGS's last coordinates, forces and changes of both.
         time_steps: (n_structures,) FIRE's dt.
         mixing: (n_structures,) FIRE's alpha.
         n_downhill: (n_structures,) steps since the power was last negative.
@@ -40,6 +41,7 @@ class RelaxationState:
     structure_of_row: Tensor
     coordinates: Tensor
     velocities: Tensor
+    history: Tensor
     time_steps: Tensor
     mixing: Tensor
     n_downhill: Tensor
@@ -47,8 +49,10 @@ class RelaxationState:
     origin: Tensor
 
     @classmethod
-    def at_rest(cls, batch: StructureBatch, origin: Tensor, *, time_step: float, mixing: float) -> Self:
-        """Structures as they are, without velocity."""
+    def at_rest(
+        cls, batch: StructureBatch, origin: Tensor, *, time_step: float = 0.0, mixing: float = 0.0, n_slots: int = 0
+    ) -> Self:
+        """Structures as they are, without velocity or history."""
         n = batch.n_structures
         identity = torch.eye(3, dtype=batch.cells.dtype, device=batch.cells.device)
         deformations = batch.sizes[:, None, None] * identity
@@ -59,6 +63,7 @@ class RelaxationState:
             structure_of_row=_structure_of_row(batch),
             coordinates=coordinates,
             velocities=torch.zeros_like(coordinates),
+            history=coordinates.new_zeros((len(coordinates), n_slots, 3)),
             time_steps=batch.cells.new_full((n,), time_step),
             mixing=batch.cells.new_full((n,), mixing),
             n_downhill=count,
@@ -126,7 +131,7 @@ class RelaxationState:
         return type(self)(
             reference,
             _structure_of_row(reference),
-            *(table[rows] for table in (self.coordinates, self.velocities)),
+            *(table[rows] for table in self._per_row),
             *(column[keep] for column in self._per_structure),
         )
 
@@ -134,13 +139,17 @@ class RelaxationState:
         """These structures and, after them, the others."""
         reference = self.reference.joined(other.reference)
         n_atoms, n_others = self.reference.n_atoms, other.reference.n_atoms
-        tables = ((self.coordinates, other.coordinates), (self.velocities, other.velocities))
+        tables = zip(self._per_row, other._per_row, strict=True)
         return type(self)(
             reference,
             _structure_of_row(reference),
             *(torch.cat([a[:n_atoms], b[:n_others], a[n_atoms:], b[n_others:]]) for a, b in tables),
             *(torch.cat(pair) for pair in zip(self._per_structure, other._per_structure, strict=True)),
         )
+
+    @property
+    def _per_row(self) -> tuple[Tensor, ...]:
+        return self.coordinates, self.velocities, self.history
 
     @property
     def _per_structure(self) -> tuple[Tensor, ...]:

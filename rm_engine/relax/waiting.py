@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rm_engine.relax.fire import FireConfig
+from rm_engine.relax.optimizer import Optimizer
 from rm_engine.relax.state import RelaxationState
 from rm_engine.structure import StructureBatch
 
@@ -15,16 +15,16 @@ from rm_engine.structure import StructureBatch
 class Waiting:
     """Those that were put back from flight, as they were, then the starts in their order."""
 
-    def __init__(self, batch: StructureBatch, n_bytes: Tensor, fire: FireConfig) -> None:
+    def __init__(self, batch: StructureBatch, n_bytes: Tensor, optimizer: Optimizer) -> None:
         """Let all structures of a batch wait.
 
         Args:
             batch: the starts.
             n_bytes: (n_structures,) what each takes in flight.
-            fire: what the optimiser begins with.
+            optimizer: what will move them.
         """
         self._batch = batch
-        self._fire = fire
+        self._optimizer = optimizer
         self._n_bytes = n_bytes.cpu().numpy()
         self._atom_ends = np.concatenate([[0], np.cumsum(batch.sizes.cpu().numpy())])
         self._next = 0
@@ -87,4 +87,4 @@ class Waiting:
             batch.structure_of[atoms] - first,
         )
         origin = torch.arange(first, stop, device=batch.cells.device)
-        return RelaxationState.at_rest(starts, origin, time_step=self._fire.time_step, mixing=self._fire.mixing)
+        return self._optimizer.begin(starts, origin)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -11,16 +12,17 @@ from ase import Atoms
 from rm_engine.analysis import find_molecule_flaw
 from rm_engine.checkpoint import Model
 from rm_engine.errors import SearchError
-from rm_engine.search.exchange import Relaxed, exchange_atoms
+from rm_engine.search.plan import plan_moves
 from rm_engine.search.result import GeneratedStructure, GenerationResult, Progress, SampleFailure
 from rm_engine.search.separation import has_fused_atoms
 from rm_engine.search.stages import SampleStart, relax_starts, split_starts
 from rm_engine.search.starts import Start, Starts
+from rm_engine.search.walk import Relaxed, walk
 from rm_engine.spec import GenerationSpec
 from rm_engine.structure import StructureBatch, standardize
 
-_EXCHANGES: Final = 1
-"""Tells the randomness of exchanges from that of starts."""
+_MOVES: Final = 1
+"""Tells the randomness of moves from that of starts."""
 
 _ESTIMATED_TOGETHER: Final = 8
 """Relaxed structures that wait for one another until their formation energies are estimated in one batch."""
@@ -64,6 +66,8 @@ class Sampling:
         self._model = model
         self._spec = spec
         self._starts = starts
+        self._moves = plan_moves(spec)
+        self._without_annealing = replace(spec, annealing=0)
         self._on_progress = on_progress
         self._on_structure = on_structure
         self._n_samples = len(samples)
@@ -76,7 +80,7 @@ class Sampling:
 
     def try_pending(self, attempt: int) -> None:
         """Draw and relax one start for each sample that has no structure yet."""
-        for group in split_starts(self._draw_starts(attempt)):
+        for group in split_starts(self._draw_starts(attempt), all_together=self._spec.generations > 0):
             self._relax(group)
 
     def finish(self) -> GenerationResult:
@@ -106,30 +110,28 @@ class Sampling:
                 self._pending[sample] = reason
                 return
             self._relaxed.append(_Relaxed(sample, start, atoms, energy, converged, n_steps))
-            if len(self._relaxed) == _ESTIMATED_TOGETHER and not self._spec.swaps:
+            if len(self._relaxed) == _ESTIMATED_TOGETHER and not self._moves:
                 self._judge_relaxed()
 
         starts = [start for _, start in group]
         symmetries = [start.symmetry for start in starts]
         relax_starts(self._model, self._spec, [start.atoms for start in starts], self._report, take, symmetries)
-        self._exchange_atoms()
+        self._walk()
         self._judge_relaxed()
 
-    def _exchange_atoms(self) -> None:
-        """Let atoms of the relaxed structures change places, as often as asked for."""
-        if not self._spec.swaps:
-            return
-        ends = exchange_atoms(
+    def _walk(self) -> None:
+        """Go on from the relaxed structures to others, by as many moves as asked for."""
+        ends = walk(
             [Relaxed(one.atoms, one.energy, one.converged, one.n_steps) for one in self._relaxed],
-            self._spec.swaps,
-            [np.random.default_rng((self._spec.seed, one.sample, 0, _EXCHANGES)) for one in self._relaxed],
+            self._moves,
+            [np.random.default_rng((self._spec.seed, one.sample, 0, _MOVES)) for one in self._relaxed],
             self._relax_again,
             self._spec.pressure,
         )
         self._relaxed = [one._replace(**vars(end)) for one, end in zip(self._relaxed, ends, strict=True)]
 
-    def _relax_again(self, exchanged: Sequence[Atoms]) -> list[Relaxed | None]:
-        result = relax_starts(self._model, self._spec, exchanged, self._report)
+    def _relax_again(self, changed: Sequence[Atoms]) -> list[Relaxed | None]:
+        result = relax_starts(self._model, self._without_annealing, changed, self._report)
         atoms = map(standardize, result.structures.to_atoms())
         columns = (column.tolist() for column in (result.energies, result.converged, result.n_steps))
         return [

@@ -6,6 +6,7 @@ from rm_engine.spec.fingerprint import read_fingerprint
 from rm_engine.spec.formula import Formula, parse_formula
 from rm_engine.spec.generation import GenerationSpec, default_model, default_n
 from rm_engine.spec.model import ModelSpec
+from rm_engine.spec.optimizers import OPTIMIZERS, OptimizerName
 from rm_engine.spec.packing import fingerprint_content, pack_model, unpack_card
 from rm_engine.spec.parts import Part
 from rm_engine.spec.seed_structure import SeedStructure
@@ -14,6 +15,7 @@ from rm_engine.spec.system import ChemicalSystem, parse_composition
 from rm_engine.spec.training import DescentSpec, NoiseSpec, RankingSpec, TrainingSpec
 
 __all__ = [
+    "OPTIMIZERS",
     "START_KINDS",
     "USUAL_MIX",
     "Cell",
@@ -24,6 +26,7 @@ __all__ = [
     "ModelCard",
     "ModelSpec",
     "NoiseSpec",
+    "OptimizerName",
     "Part",
     "PotentialConfig",
     "RankingSpec",

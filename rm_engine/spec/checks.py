@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from rm_engine.errors import InputError
 from rm_engine.spec.cell import check_cell, heights
 from rm_engine.spec.formula import check_size
-from rm_engine.spec.limits import MAX_ELEMENTS, MAX_PRESSURE
+from rm_engine.spec.limits import MAX_ELEMENTS, MAX_GENERATIONS, MAX_HOPS, MAX_PRESSURE, MAX_STEPS, MAX_SWAPS
 from rm_engine.spec.system import ChemicalSystem, parse_composition
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ def check_seed_structure(spec: GenerationSpec) -> None:
         "cell": spec.cell not in (None, seed.cell),
         "seed_structure": not spec.is_crystal and spec.periodic != seed.periodic,
         "swaps": spec.swaps > 0,
+        "hops": spec.hops > 0,
+        "generations": spec.generations > 0,
     }
     for field, is_given in in_the_way.items():
         if is_given:
@@ -129,11 +132,18 @@ def check_starts(spec: GenerationSpec) -> None:
         raise _conflict("starts", asdict(spec.starts), reason, "Leave out the cell, or ask for random starts.")
 
 
-def check_swaps(spec: GenerationSpec) -> None:
-    """Atoms are exchanged only where nothing else says which is where."""
-    if spec.swaps and (spec.is_molecule or spec.space_groups is not None):
-        reason = "the bonds of a molecule, or the space group asked for, say which atom is where"
-        raise _conflict("swaps", spec.swaps, reason, "Leave it out, or ask for crystals of any symmetry.")
+def check_moves(spec: GenerationSpec) -> None:
+    """Atoms go elsewhere than down only where nothing else says where they are."""
+    bounds = {"swaps": MAX_SWAPS, "hops": MAX_HOPS, "generations": MAX_GENERATIONS, "annealing": MAX_STEPS}
+    for field, most in bounds.items():
+        value = getattr(spec, field)
+        check_range(field, value, 0, most, f"Give a whole number from 0 to {most}.")
+        if value and spec.space_groups is not None:
+            reason = "a structure would lose the space group asked for"
+            raise _conflict(field, value, reason, "Leave it out, or ask for crystals of any symmetry.")
+        if value and spec.is_molecule and field in {"swaps", "generations"}:
+            reason = "the bonds of a molecule say which atom is where"
+            raise _conflict(field, value, reason, "Leave it out, or ask for crystals.")
 
 
 def _conflict(field: str, value: Any, reason: str, way: str) -> InputError:  # noqa: ANN401  # of any field
@@ -148,3 +158,13 @@ def check_range(field: str, value: float, low: float, high: float, hint: str) ->
     """
     if not low <= value <= high:  # also refuses NaN
         raise InputError("out_of_range", field, value, f"the value must lie between {low:g} and {high:g}", hint)
+
+
+def check_choice(field: str, value: str | None, choices: Sequence[str]) -> None:
+    """Refuse a value that is none of the choices; None leaves it to the engine.
+
+    Raises:
+        InputError: it is not.
+    """
+    if value is not None and value not in choices:
+        raise InputError("invalid_value", field, value, "there is no such choice", f"Give one of {', '.join(choices)}.")

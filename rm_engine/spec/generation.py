@@ -16,18 +16,20 @@ from rm_engine.spec.card import ModelCard
 from rm_engine.spec.cell import Cell, determinant
 from rm_engine.spec.checks import (
     check_cell_given,
+    check_choice,
     check_distances,
     check_layer,
+    check_moves,
     check_pressure,
     check_range,
     check_seed_structure,
     check_starts,
-    check_swaps,
     check_system,
     check_volume,
 )
 from rm_engine.spec.formula import Formula, check_size
-from rm_engine.spec.limits import MAX_SAMPLES, MAX_SEED, MAX_STEPS, MAX_SWAPS
+from rm_engine.spec.limits import MAX_SAMPLES, MAX_SEED, MAX_STEPS
+from rm_engine.spec.optimizers import OPTIMIZERS, OptimizerName
 from rm_engine.spec.parts import Part, share_samples, usual_units
 from rm_engine.spec.seed_structure import SeedStructure
 from rm_engine.spec.separations import parse_separations
@@ -81,6 +83,12 @@ class GenerationSpec:
         swaps: how many times two atoms of different elements of a relaxed structure change places, after which it
             relaxes again and is kept by Metropolis' rule; the lowest is the sample's structure. Not for molecules,
             whose bonds say which atom is where, and not with ``space_groups``, which an exchange would break.
+        hops: how many times a relaxed structure is shaken, after which the same happens. Not with ``space_groups``.
+        generations: how many children each relaxed structure has, with others of the same atoms or by mutation, after
+            which the same happens. Samples that are computed together are one population; not for molecules, and not
+            with ``space_groups``.
+        annealing: steps of dynamics that cools down, before the relaxation. Not with ``space_groups``.
+        optimizer: what relaxes, see :mod:`rm_engine.relax`; None is FIRE.
         model: name of the model; left empty, it becomes the default for the boundary, see :func:`default_model`.
         seed: seed of the job; sample k is drawn from (seed, k).
         fmax: converged when no force (and no cell gradient) is larger, pseudo units; of a molecule, than a tenth of
@@ -111,6 +119,10 @@ class GenerationSpec:
     starts: StartMix | None = None
     space_groups: tuple[int | str, ...] | None = None
     swaps: int = 0
+    hops: int = 0
+    generations: int = 0
+    annealing: int = 0
+    optimizer: OptimizerName | None = None
     model: str = ""
     seed: int = 0
     fmax: float = 0.01
@@ -132,7 +144,6 @@ class GenerationSpec:
         check_range("n", self.n, 1, MAX_SAMPLES, f"Ask for 1 to {MAX_SAMPLES:,} structures.")
         check_range("seed", self.seed, 0, MAX_SEED, f"Give a whole number from 0 to {MAX_SEED}.")
         check_range("fmax", self.fmax, 1e-5, 1.0, "Give a force from 0.00001 to 1.")
-        check_range("swaps", self.swaps, 0, MAX_SWAPS, f"Give 0 to {MAX_SWAPS} exchanges.")
         check_range("max_steps", self.max_steps, 1, MAX_STEPS, f"Give 1 to {MAX_STEPS:,} steps.")
         check_distances(self)
         check_volume(self)
@@ -140,7 +151,8 @@ class GenerationSpec:
         check_cell_given(self)
         check_layer(self)
         check_starts(self)
-        check_swaps(self)
+        check_moves(self)
+        check_choice("optimizer", self.optimizer, OPTIMIZERS)
 
     @cached_property
     def _target(self) -> Formula | ChemicalSystem:
@@ -240,12 +252,12 @@ class GenerationSpec:
     @property
     def atom_steps(self) -> int:
         """The most work that the run can be: atoms times relaxation steps, over all samples."""
-        return sum(part.n_atoms for part in self.parts) * self.max_steps * self.n_relaxations
+        return sum(part.n_atoms for part in self.parts) * (self.max_steps * self.n_relaxations + self.annealing)
 
     @property
     def n_relaxations(self) -> int:
         """Times that a structure is relaxed."""
-        return 1 + self.swaps
+        return 1 + self.swaps + self.hops + self.generations
 
     def _choose_units(self, formula: Formula) -> tuple[int, ...]:
         """The numbers of formula units that samples of a formula take in turn."""

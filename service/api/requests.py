@@ -9,11 +9,13 @@ from fastapi import Path
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, StrictStr
 
 from rm_engine.files import Format
-from rm_engine.spec import GenerationSpec, SeedStructure, StartMix, default_n
+from rm_engine.spec import GenerationSpec, OptimizerName, SeedStructure, StartMix, default_n
 from rm_engine.spec.generation import CRYSTAL, DEFAULT_N, DEFAULT_SYSTEM_N, MOLECULE
 from rm_engine.spec.limits import (
     MAX_ATOMS,
     MAX_FORMULA_LENGTH,
+    MAX_GENERATIONS,
+    MAX_HOPS,
     MAX_PRESSURE,
     MAX_SAMPLES,
     MAX_SEED,
@@ -81,7 +83,7 @@ class SeedAtoms(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    numbers: list[Annotated[StrictInt, Field(ge=1, le=118), _WHOLE]] = Field(
+    numbers: list[Annotated[StrictInt, Field(ge=1, le=118), WHOLE]] = Field(
         min_length=1, max_length=MAX_ATOMS - 1, description="Atomic number of each atom."
     )
     positions: list[Vector] = Field(
@@ -199,6 +201,31 @@ class GenerateRequest(BaseModel):
         "then relaxes again and is kept by Metropolis' rule. Finds which element is where; each costs another "
         "relaxation. Not for molecules, nor with `space_groups`.",
         examples=[20],
+    )
+    hops: Annotated[StrictInt, Field(ge=0, le=MAX_HOPS), WHOLE] = Field(
+        0,
+        description="How many times each relaxed structure is shaken, atoms and cell, after which the same happens "
+        "(basin hopping). Finds the lowest minima; each costs another relaxation. Not with `space_groups`.",
+        examples=[10],
+    )
+    generations: Annotated[StrictInt, Field(ge=0, le=MAX_GENERATIONS), WHOLE] = Field(
+        0,
+        description="How many children each relaxed structure has, of parts of itself and of another of the same "
+        "atoms, or by mutation; after each the same happens (evolution). Finds the lowest minima; each costs another "
+        "relaxation. Structures that are computed together are one population. Not for molecules, nor with "
+        "`space_groups`.",
+        examples=[10],
+    )
+    annealing: Annotated[StrictInt, Field(ge=0, le=MAX_STEPS), WHOLE] = Field(
+        0,
+        description="Steps of Langevin dynamics before the relaxation, in which the start cools down from a "
+        "temperature of 0.05 to 0. Each costs as much as a relaxation step. Not with `space_groups`.",
+        examples=[500],
+    )
+    optimizer: OptimizerName | None = Field(
+        None,
+        description="What relaxes: `fire`, the default, or `lbfgs`, which comes to the same minima in fewer steps.",
+        examples=["lbfgs"],
     )
     model: StrictStr | None = Field(
         None, description="Name of the model, see GET /models. By default one for crystals or one for molecules."

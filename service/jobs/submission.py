@@ -93,10 +93,13 @@ def cancel_job(store: Store, job_id: str, group: str) -> None:
 
 
 def split_samples(spec: GenerationSpec, limits: ChunkLimits) -> list[range]:
-    """Contiguous ranges of samples, in order, each within the limits; smaller ones where each is relaxed many times."""
+    """Contiguous ranges of samples, in order, each within the limits; smaller ones where each is relaxed many times by
+    itself, but not where samples are a population.
+    """
     ranges = []
     start = n_atoms = 0
-    max_samples, max_atoms = limits.max_samples // spec.n_relaxations, limits.max_atoms // spec.n_relaxations
+    n_alone = spec.n_relaxations - spec.generations
+    max_samples, max_atoms = limits.max_samples // n_alone, limits.max_atoms // n_alone
     for sample in range(spec.n):
         size = spec.formula_of(sample).n_atoms
         if sample > start and (sample - start >= max_samples or n_atoms + size > max_atoms):

@@ -60,6 +60,10 @@ export class AskForm {
       errorOf("starts"),
       field("space_groups", "Space groups", text("space_groups", { placeholder: "any, and none kept", autocapitalize: "off" }), "Such as 225, Pnma, cubic, or auto for all. The structures keep their symmetry."),
       small("swaps", "Exchanges of atoms", "So often two elements change places after the relaxation, and it is done again. Finds which is where.", { placeholder: "0", inputmode: "numeric" }),
+      small("hops", "Hops", "So often each relaxed structure is shaken and relaxes again. Finds the lowest minima.", { placeholder: "0", inputmode: "numeric" }),
+      small("generations", "Generations", "So many children has each relaxed structure, with another one or by mutation.", { placeholder: "0", inputmode: "numeric" }),
+      small("annealing", "Annealing", "Steps of dynamics in which each start cools down before it relaxes.", { placeholder: "0", inputmode: "numeric" }),
+      select("optimizer", "Relaxed by", { "": "FIRE", lbfgs: "L-BFGS" }, "L-BFGS needs fewer steps."),
       h("div", { class: "row" }, small("fmax", "Converged below", "Largest force, pseudo units.", { placeholder: "0.01" }), small("max_steps", "Most steps", null, { placeholder: "2000", inputmode: "numeric" })),
       tick("match", "Compare with known structures", true),
     ];
@@ -140,6 +144,11 @@ export class AskForm {
     showErrors(this.element, errors);
     inputsOf(this.element, errors[0].field)[0]?.focus();
   }
+}
+
+function select(name, label, options, hint) {
+  const option = ([value, words]) => h("option", { value }, words);
+  return field(name, label, h("select", { id: name, name, "aria-describedby": `hint-${name} error-${name}` }, Object.entries(options).map(option)), hint);
 }
 
 function choice(name, label, options) {

@@ -13,7 +13,7 @@ const REDRAW = 250;
 const REFRESH = 1500;
 const MOST_FORMULAS = 14;
 const OVER = new Set(["succeeded", "failed", "cancelled"]);
-const ASKED = ["composition", "n", "volume_per_atom", "density", "fixed_volume", "pressure", "cell", "fixed_cell", "min_distance", "separations", "layer", "seed_structure", "relax_seed", "starts", "space_groups", "swaps", "model", "fmax", "max_steps", "match"];
+const ASKED = ["composition", "n", "volume_per_atom", "density", "fixed_volume", "pressure", "cell", "fixed_cell", "min_distance", "separations", "layer", "seed_structure", "relax_seed", "starts", "space_groups", "swaps", "hops", "generations", "annealing", "optimizer", "model", "fmax", "max_steps", "match"];
 
 export class WatchView {
   constructor() {

@@ -200,6 +200,13 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
     ({"swaps": 101}, "out_of_range", "swaps"),
     ({"swaps": 1, "space_groups": "auto"}, "conflicting_fields", "swaps"),
     ({"swaps": 1, "boundary": "molecule"}, "conflicting_fields", "swaps"),
+    ({"hops": 101}, "out_of_range", "hops"),
+    ({"hops": 1, "space_groups": "auto"}, "conflicting_fields", "hops"),
+    ({"generations": 21}, "out_of_range", "generations"),
+    ({"generations": 1, "boundary": "molecule"}, "conflicting_fields", "generations"),
+    ({"annealing": 10_001}, "out_of_range", "annealing"),
+    ({"annealing": 1, "space_groups": "auto"}, "conflicting_fields", "annealing"),
+    ({"optimizer": "newton"}, "invalid_value", "optimizer"),
     ({"compositon": "LiS2"}, "unknown_field", "compositon"),
 ]
 

@@ -180,3 +180,20 @@ def test_boundary_conditions_are_asked_for_as_they_are_written(visit: Visiting, 
     (again, *_others) = httpx.get(f"{url}/jobs").json()["items"]
     assert again["id"] != job["id"]
     assert {**again["spec"], "seed": 0} == {**job["spec"], "seed": 0}
+
+
+def test_how_minima_are_looked_for_is_asked_for(visit: Visiting, url: str) -> None:
+    page = visit(url).open("")
+    page.get_by_label("Formula or chemical system").fill("LiS2")
+    page.get_by_text("More", exact=True).click()
+    page.get_by_label("Relaxed by").select_option("L-BFGS")
+    for label, number in {"Hops": "2", "Generations": "21", "Annealing": "50"}.items():
+        page.get_by_label(label).fill(number)
+    page.get_by_role("button", name="Find structures").click()
+    expect(page.locator("#error-generations")).to_contain_text("less than or equal to 20")
+    page.get_by_label("Generations").fill("3")
+    page.get_by_role("button", name="Find structures").click()
+    expect(page.locator(".job-head .state")).to_have_text("queued")
+    (job, *_others) = httpx.get(f"{url}/jobs").json()["items"]
+    spec = job["spec"]
+    assert [spec[name] for name in ("optimizer", "hops", "generations", "annealing")] == ["lbfgs", 2, 3, 50]

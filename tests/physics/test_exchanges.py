@@ -13,7 +13,8 @@ from benchmarks.exchanges import make_elpasolite, relax_all, scramble
 from rm_engine.checkpoint import Model, load_model
 from rm_engine.errors import InputError
 from rm_engine.search import generate_samples
-from rm_engine.search.exchange import Relaxed, exchange_atoms
+from rm_engine.search.moves import exchange
+from rm_engine.search.walk import Relaxed, walk
 from rm_engine.spec import GenerationSpec, StartMix
 
 IN_ORDER = 0.002
@@ -36,7 +37,7 @@ def test_a_scrambled_crystal_is_put_in_order(mp20: Model) -> None:
     ordered = make_elpasolite()
     begun = [end for end in relax_all(mp20, [scramble(ordered, seed) for seed in range(8)]) if end is not None]
     generators = [np.random.default_rng(seed) for seed in range(len(begun))]
-    exchanged = exchange_atoms(begun, 40, generators, lambda structures: relax_all(mp20, structures))
+    exchanged = walk(begun, [exchange] * 40, generators, lambda structures: relax_all(mp20, structures))
     assert count_ordered(begun, ordered, mp20) <= 3
     assert count_ordered(exchanged, ordered, mp20) >= 5
     assert all(after.energy <= before.energy for before, after in zip(begun, exchanged, strict=True))
@@ -49,7 +50,7 @@ def test_exchanges_find_what_plain_search_does_not(mp20: Model) -> None:
     ordered = make_elpasolite().repeat((2, 1, 1))
     begun = [end for end in relax_all(mp20, [scramble(ordered, seed) for seed in range(24)]) if end is not None]
     generators = [np.random.default_rng(seed) for seed in range(len(begun))]
-    exchanged = exchange_atoms(begun, 100, generators, lambda structures: relax_all(mp20, structures))
+    exchanged = walk(begun, [exchange] * 100, generators, lambda structures: relax_all(mp20, structures))
     n_calls, plain = sum(end.n_steps for end in exchanged), list[Relaxed]()
     while sum(end.n_steps for end in plain) < n_calls:
         seed = 1000 + len(plain)
@@ -77,17 +78,17 @@ def test_exchanges_do_not_depend_on_who_else_exchanges(mp20: Model) -> None:
 
 def test_one_element_has_nothing_to_exchange() -> None:
     atoms = Atoms("C2", [(0, 0, 0), (0, 0, 1.5)], cell=[3, 3, 3], pbc=True)
-    (end,) = exchange_atoms([Relaxed(atoms, -1.0, True, 5)], 3, [np.random.default_rng(0)], lambda structures: [])
+    (end,) = walk([Relaxed(atoms, -1.0, True, 5)], [exchange] * 3, [np.random.default_rng(0)], lambda structures: [])
     assert (end.energy, end.n_steps) == (-1.0, 5)
 
 
 def test_what_is_set_aside_is_not_kept() -> None:
     atoms = Atoms("LiS", [(0, 0, 0), (0, 0, 1.5)], cell=[3, 3, 3], pbc=True)
     begun = Relaxed(atoms, -1.0, True, 5)
-    (end,) = exchange_atoms([begun], 3, [np.random.default_rng(0)], lambda structures: [None] * len(structures))
+    (end,) = walk([begun], [exchange] * 3, [np.random.default_rng(0)], lambda structures: [None] * len(structures))
     assert end.energy == -1.0
     lower = replace(begun, energy=-2.0)
-    (end,) = exchange_atoms([begun], 3, [np.random.default_rng(0)], lambda structures: [lower] * len(structures))
+    (end,) = walk([begun], [exchange] * 3, [np.random.default_rng(0)], lambda structures: [lower] * len(structures))
     assert (end.energy, end.n_steps) == (-2.0, 20)
 
 

@@ -21,7 +21,8 @@ from rm_engine.relax import CellFreedom, RelaxationConfig, RelaxationResult, rel
 from rm_engine.relax.cellfilter import generalize
 from rm_engine.relax.state import RelaxationState
 from rm_engine.search import generate_samples
-from rm_engine.search.exchange import Relaxed, exchange_atoms
+from rm_engine.search.moves import exchange
+from rm_engine.search.walk import Relaxed, walk
 from rm_engine.spec import GenerationSpec
 from rm_engine.spec.limits import MAX_PRESSURE
 from rm_engine.structure import StructureBatch
@@ -160,7 +161,7 @@ def test_exchanges_go_by_the_enthalpy() -> None:
     wide, dense = (Atoms("LiS", [(0, 0, 0), (0, 0, 1.5)], cell=[edge] * 3, pbc=True) for edge in (4.0, 3.0))
     begun, exchanged = Relaxed(wide, -1.0, True, 5), Relaxed(dense, -0.5, True, 5)
     lowest = [
-        exchange_atoms([begun], 1, [np.random.default_rng(0)], lambda structures: [exchanged], pressure)[0].energy
+        walk([begun], [exchange], [np.random.default_rng(0)], lambda structures: [exchanged], pressure)[0].energy
         for pressure in (0.0, 0.1)
     ]
     assert lowest == [-1.0, -0.5]

@@ -4,6 +4,8 @@
 
 #include <time.h>
 
+#include "langevin.h"
+#include "lbfgs.h"
 #include "skin.h"
 #include "symmetry.h"
 
@@ -11,11 +13,12 @@ enum { FREE, FIXED_VOLUME, FIXED };                                             
 enum { GOES_ON, CONVERGED, OUT_OF_STEPS, SET_ASIDE, REDUCE, NO_MEMORY, TOO_MANY_NEIGHBORS }; /* how a run ended */
 enum { FINE, NOT_FINITE, FORCES_BLEW_UP, COLLAPSED, FLEW_APART, FLAT };                      /* guard.REASONS */
 
-/* RelaxationConfig, FireConfig and GuardConfig. */
+/* RelaxationConfig, GuardConfig and the optimiser's: n_pairs is for L-BFGS only, n_steps for Langevin. */
 struct relaxation_config {
   double fmax, skin, time_step, largest_time_step, largest_move, growth, shrinkage, mixing, mixing_decay;
   double smallest_volume_ratio, largest_volume_ratio, smallest_height, largest_force, thin, pressure;
-  int64_t max_steps, patience, cell, reduction_interval, n_frozen;
+  double temperature, final_temperature, friction;
+  int64_t max_steps, patience, n_pairs, n_steps, cell, reduction_interval, n_frozen;
 };
 
 /* RelaxationState of one structure. */
@@ -23,11 +26,13 @@ struct relaxation {
   int64_t n_atoms;
   int32_t* species;
   double *reference_positions, *velocities; /* (n_atoms, 3) */
+  double* history;                          /* (2 + 2 n_pairs, 3 n_atoms + 9) */
   int32_t reason;
   uint8_t periodic[4];
   double reference_cell[9], deformation[9], cell_velocity[9];
   double time_step, mixing, start_volume, energy, potential_seconds;
   int64_t n_downhill, n_steps, reduced_at;
+  uint64_t key; /* of its noise */
   struct symmetry symmetry;
 };
 
@@ -131,6 +136,39 @@ static void fire_step(struct relaxation* r, const struct relaxation_config* c, c
   double move = r->time_step * fmin(c->largest_move / fmax(length, 1e-30), 1);
   for (int64_t k = 0; k < n; k++) r->reference_positions[k] += move * r->velocities[k];
   for (int k = 0; k < 9; k++) r->deformation[k] += move / r->n_atoms * r->cell_velocity[k];
+}
+
+/* One step of L-BFGS (lbfgs.py). */
+static void lbfgs_step(struct relaxation* r, const struct relaxation_config* c, const double* forces,
+                       const double on_cell[9]) {
+  int64_t on_atoms = 3 * r->n_atoms, n = on_atoms + 9;
+  double at[n], step[n];
+  memcpy(at, r->reference_positions, on_atoms * sizeof(double));
+  for (int k = 0; k < 9; k++) at[on_atoms + k] = r->n_atoms * r->deformation[k];
+  memcpy(step, forces, on_atoms * sizeof(double));
+  memcpy(step + on_atoms, on_cell, 9 * sizeof(double));
+  remember(r->history, c->n_pairs, n, r->n_steps > 0, at, step);
+  find_direction(r->history, c->n_pairs, n, step);
+  double scale = fmin(c->largest_move / sqrt(largest_row2(step, r->n_atoms + 3)), 1);
+  for (int64_t k = 0; k < on_atoms; k++) r->reference_positions[k] += scale * step[k];
+  for (int k = 0; k < 9; k++) r->deformation[k] += scale * step[on_atoms + k] / r->n_atoms;
+}
+
+/* One step of Langevin dynamics (langevin.py). */
+static void langevin_step(struct relaxation* r, const struct relaxation_config* c, const double* forces,
+                          const double on_cell[9]) {
+  double cooled = c->temperature + (c->final_temperature - c->temperature) * r->n_steps / c->n_steps;
+  struct dynamics d = {cooled, c->time_step, c->friction, c->largest_move};
+  double kick = r->n_steps ? c->time_step : c->time_step / 2;
+  uint64_t counter = 3 * (r->n_atoms + 3) * r->n_steps;
+  langevin_rows(&d, kick, r->key, counter, r->n_atoms, 1, forces, r->velocities, r->reference_positions);
+  counter += 3 * r->n_atoms;
+  langevin_rows(&d, kick, r->key, counter, 3, 1.0 / r->n_atoms, on_cell, r->cell_velocity, r->deformation);
+}
+
+static void move(struct relaxation* r, const struct relaxation_config* c, const double* forces,
+                 const double on_cell[9]) {
+  (c->n_steps ? langevin_step : c->n_pairs ? lbfgs_step : fire_step)(r, c, forces, on_cell);
   if (c->cell == FIXED_VOLUME) {
     double scale = cbrt(fmax(determinant(r->deformation), 1e-3));
     for (int k = 0; k < 9; k++) r->deformation[k] /= scale;
@@ -182,7 +220,7 @@ static int run_steps(const struct potential* p, const struct relaxation_config* 
     if (r->reason) return SET_ASIDE;
     if (largest < c->fmax) return CONVERGED;
     if (r->n_steps >= c->max_steps) return OUT_OF_STEPS;
-    fire_step(r, c, forces, on_cell);
+    move(r, c, forces, on_cell);
   }
   return GOES_ON;
 }

@@ -1,7 +1,6 @@
-"""Which element is where, by Monte Carlo: two atoms of a relaxed structure change places, and it relaxes again.
+"""Monte Carlo over minima: a relaxed structure is changed, relaxes again, and Metropolis' rule says which one goes on.
 
-A relaxation moves atoms, but never lets two of them pass one another; with every further element there are more ways to
-put them on the same sites, of which a start has one.
+Of the surface only the minima are seen (basin hopping, DOI 10.1021/jp970984n); what changes a structure is a move.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ class Relaxed:
         atoms: the structure.
         energy: its pseudo energy.
         converged: whether it reached ``fmax``.
-        n_steps: relaxation steps made, those before all exchanges included.
+        n_steps: steps made, those before all moves included.
     """
 
     atoms: Atoms
@@ -42,32 +41,36 @@ class Relaxed:
 RelaxAgain = Callable[[Sequence[Atoms]], Sequence[Relaxed | None]]
 """Relaxes structures; None where one is set aside."""
 
+Move = Callable[[Sequence[Relaxed], int, np.random.Generator], Atoms | None]
+"""Gives a changed copy of one of some relaxed structures; None where it has nothing to change."""
 
-def exchange_atoms(
+
+def walk(
     relaxed: Sequence[Relaxed],
-    n_rounds: int,
+    moves: Sequence[Move],
     generators: Sequence[np.random.Generator],
     relax: RelaxAgain,
     pressure: float = 0.0,
 ) -> list[Relaxed]:
-    """The lowest structure that each comes to by exchanging atoms.
+    """The lowest structure that each comes to.
 
-    In each round two atoms of different elements change places, the structure relaxes, and the next round begins from
-    what it became, or, as Metropolis' rule decides, from what it was. All structures go through a round together; what
-    becomes of one does not depend on the others.
+    In each round a structure is changed, relaxes, and the next round begins from what it became, or, as Metropolis'
+    rule decides, from what it was. All structures go through a round together; what becomes of one depends on others
+    only if the moves look at them.
 
     Args:
-        relaxed: relaxed structures; those of one element are left as they are.
-        n_rounds: exchanges of each.
-        generators: source of randomness of each.
-        relax: relaxes what was exchanged.
+        relaxed: relaxed structures.
+        moves: what changes them, one after the other.
+        generators: source of randomness of each structure.
+        relax: relaxes what was changed.
         pressure: under which it does, pseudo units per Å³; what is low is then told by the enthalpy.
     """
     present, lowest = list(relaxed), list(relaxed)
-    mixed = [row for row, one in enumerate(relaxed) if len(set(one.atoms.numbers)) > 1]
-    for _ in range(n_rounds):
-        ends = relax([_exchange(present[row].atoms, generators[row]) for row in mixed])
-        for row, end in zip(mixed, ends, strict=True):
+    for move in moves:
+        changed = [move(present, row, rng) for row, rng in enumerate(generators)]
+        rows = [row for row, atoms in enumerate(changed) if atoms is not None]
+        ends = relax([atoms for atoms in changed if atoms is not None]) if rows else []
+        for row, end in zip(rows, ends, strict=True):
             before = present[row]
             after = before if end is None else replace(end, n_steps=before.n_steps + end.n_steps)
             rise = after.enthalpy(pressure) - before.enthalpy(pressure)
@@ -76,16 +79,6 @@ def exchange_atoms(
             low = min(lowest[row], present[row], key=lambda one: one.enthalpy(pressure))
             lowest[row] = replace(low, n_steps=after.n_steps)
     return lowest
-
-
-def _exchange(atoms: Atoms, rng: np.random.Generator) -> Atoms:
-    """The same structure after two atoms of different elements, drawn at random, have changed places."""
-    exchanged: Atoms = atoms.copy()
-    first, second = np.nonzero(np.triu(atoms.numbers[:, None] != atoms.numbers))
-    pair = rng.integers(len(first))
-    rows = [first[pair], second[pair]]
-    exchanged.numbers[rows] = atoms.numbers[rows[::-1]]
-    return exchanged
 
 
 def _accepts(rise: float, rng: np.random.Generator) -> bool:
