@@ -87,8 +87,9 @@ class ModelCard:
 
     @property
     def boundary(self) -> Literal["crystal", "molecule"]:
-        """Which structures it was trained on; only crystals give a hull its end members."""
-        return "crystal" if self.reference_energies else "molecule"
+        """Which structures it was trained on; only crystals give a hull its end members, and not of every model."""
+        is_crystal = self.reference_energies or self.training.get("boundary") == "crystal"
+        return "crystal" if is_crystal else "molecule"
 
     @property
     def energy_kind(self) -> EnergyKind:

@@ -17,8 +17,8 @@ MODEL_NAME: Final = r"^[a-z0-9][a-z0-9_-]{0,39}$"
 DEFAULT_EPOCHS: Final = 60
 VISITS: Final = 64
 """Fewer structures are visited several times in what counts as an epoch, so that an epoch is of so many visits."""
-SMALLEST_CELL: Final = 32
-"""Atoms to which a crystal is repeated at least, before it is shaken."""
+SMALLEST_CELL: Final = 64
+"""Atoms to which a crystal is repeated at least before it is shaken: in half of it images move along too often."""
 _STEPS_A_VISIT: Final = 5
 """Relaxation steps that learning from an atom once costs as much as, about."""
 

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import json
 import math
+import struct
 from itertools import pairwise
 from typing import Any, Final
-
-import numpy as np
 
 from rm_engine.errors import CheckpointError
 from rm_engine.spec.card import ModelCard, PotentialConfig
@@ -64,7 +63,7 @@ def unpack_card(content: bytes) -> ModelCard:
     spans = sorted(_span(name, header[name], shape) for name, shape in wanted.items())
     if [0, *(end for _, end in spans)] != [*(start for start, _ in spans), len(numbers)]:
         raise CheckpointError("The weights overlap, leave gaps, or do not end with the file.")
-    if not np.isfinite(np.frombuffer(numbers, "<f4")).all():
+    if not all(math.isfinite(number) for (number,) in struct.iter_unpack("<f", numbers)):
         raise CheckpointError("The weights hold what is no finite number.")
     return card
 

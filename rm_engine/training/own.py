@@ -67,6 +67,7 @@ def train_own(
         "n_structures": len(structures),
         "data": summarize_data(structures, scored),
         "base": spec.base,
+        "boundary": find_boundary(atoms.pbc.tolist() for atoms in structures),
     }
     model = replace(model, card=replace(model.card, training=record))
     if base is not None and base.formation is not None:

@@ -24,6 +24,7 @@ from rm_client import (
 
 JOB: dict[str, Any] = {
     "id": "1", "state": "running", "progress": 0.5, "n_steps": 3, "error": None, "spec": {"composition": "C"},
+    "kind": "generate", "model": "diamond",
     "counts": {
         "requested": 2, "finished": 1, "generated": 1, "converged": 1, "failed": 0, "matched": 0, "unique": None,
     },

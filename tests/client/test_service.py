@@ -113,3 +113,20 @@ def test_refusals_name_field_value_and_way_out(service_url: str, connect: Any) -
     with pytest.raises(NotFoundError) as unknown:
         client.job("a/b")
     assert unknown.value.code in {"unknown_job", "not_found"}
+
+
+def test_a_model_is_trained_asked_saved_and_deleted(service_url: str, connect: Any, tmp_path: Path) -> None:
+    client = connect(service_url)
+    name = f"carbon-{type(client).__name__.lower()}"
+    job = client.train(name, [bulk("C", "diamond", a=3.567)], epochs=1, seed=0).wait(progress=False)
+    assert (job.item.kind, job.item.model, job.item.counts.finished) == ("train", name, 1)
+    assert client.curve(job.id).epoch == [1]
+    assert next(item for item in client.models() if item.name == name).own
+    client.download_model(name, tmp_path / "carbon.safetensors")
+    with pytest.raises(ConflictError):
+        client.train(name, [bulk("C", "diamond", a=3.567)])
+    client.delete_model(name)
+    with pytest.raises(NotFoundError):
+        client.model(name)
+    assert client.upload_model(name, (tmp_path / "carbon.safetensors").read_bytes()).elements == ["C"]
+    client.delete_model(name)

@@ -1,95 +1,45 @@
-"""``rmatch train`` killed at any moment, or on a full disk, and started again: the same weights, bit for bit."""
+"""A worker dies without a word in the middle of a training; the next one goes on, and comes to the same bit for bit."""
 
 from __future__ import annotations
 
-import os
-import random
-import resource
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-
 import pytest
-from processes import clean_environment
+from ase.build import bulk
+from processes import run_rmatch
 from servers import wait_until
+from stacks import Stack
 
-N_KILLS = 2
-RESULTS = ("diamond.safetensors", "diamond.json", "log.jsonl")
-SMALLER_THAN_A_STATE = 20_000
+from rm_engine.files import to_json
+from rm_engine.spec import ModelSpec
+from service.domain import PUBLIC_GROUP, JobState
+from service.jobs import announce_due_chunks, delete_model, load_own_model, submit_training
 
-
-@contextmanager
-def training(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A training of a few seconds."""
-    command = [sys.executable, "-m", "rmatch", "train", "--recipe", "diamond", "--epochs", "15", "-o", str(folder)]
-    process = subprocess.Popen(
-        command, env=clean_environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=folder.parent
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
+SPEC = ModelSpec(name="mine", n_structures=1, n_atoms=2, n_epochs=14)
 
 
-def train_to_the_end(folder: Path) -> None:
-    with training(folder) as process:
-        _, errors = process.communicate(timeout=100)
-        assert process.returncode == 0, errors.decode()
+def submit(stack: Stack) -> str:
+    job_id = submit_training(stack.store, SPEC, [to_json(bulk("C", "diamond", a=3.567))])
+    announce_due_chunks(stack.store, stack.queue.announce, stack.settings.reannounce_seconds, job_id=job_id)
+    return job_id
 
 
-def n_epochs(folder: Path) -> int:
-    log = folder / "log.jsonl"
-    return len(log.read_text().splitlines()) if log.exists() else 0
+def n_kept(stack: Stack, job_id: str) -> int:
+    """Epochs that the database knows of."""
+    with stack.store.reading() as tx:
+        return len(tx.models.curve(job_id, PUBLIC_GROUP))
 
 
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("undisturbed")
-    train_to_the_end(folder)
-    return folder
-
-
-def assert_same(folder: Path, undisturbed: Path) -> None:
-    for name in RESULTS:
-        assert (folder / name).read_bytes() == (undisturbed / name).read_bytes(), name
-
-
-@pytest.mark.timeout(200)
-def test_killed_at_random_moments(undisturbed: Path, tmp_path: Path) -> None:
-    seed = random.randrange(10**6)
-    print(f"moments of seed {seed}")
-    choice = random.Random(seed)
-    folder = tmp_path / "run"
-    for _ in range(N_KILLS):
-        before = n_epochs(folder)
-        with training(folder) as process:
-            wait_until(lambda: n_epochs(folder) > before or process.poll() is not None, "it goes on")  # noqa: B023
-            time.sleep(choice.uniform(0, 0.5))
-            process.kill()
-    assert n_epochs(folder) >= N_KILLS
-    train_to_the_end(folder)
-    assert_same(folder, undisturbed)
-
-
-@pytest.mark.timeout(200)
-def test_on_a_full_disk(undisturbed: Path, tmp_path: Path) -> None:
-    """A limit on the size of files, set while it runs: the write of the next state fails half way."""
-    folder = tmp_path / "run"
-    with training(folder) as process:
-        wait_until(lambda: n_epochs(folder) >= 2, "it has come somewhere")
-        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (SMALLER_THAN_A_STATE, SMALLER_THAN_A_STATE))
-        _, errors = process.communicate(timeout=60)
-        (line,) = (line for line in errors.decode().splitlines() if line.startswith("Error"))  # coverage has its own
-    assert process.returncode == 2
-    reason = os.strerror(27)
-    assert line == (f"Error: [Errno 27] {reason}, what was there before is kept: '{folder / 'state.safetensors'}'")
-    assert not list(folder.glob(".*.partial"))
-    reached = n_epochs(folder)
-    assert 2 <= reached < 15
-    train_to_the_end(folder)
-    assert n_epochs(folder) == 15
-    assert_same(folder, undisturbed)
+@pytest.mark.timeout(240)
+def test_a_training_survives_its_worker_and_comes_to_the_same(stack: Stack) -> None:
+    with run_rmatch("sweep", environment=stack.environment):
+        job_id = submit(stack)
+        with run_rmatch("worker", environment=stack.environment) as worker:
+            wait_until(lambda: n_kept(stack, job_id), "a state is kept", 90)
+            worker.kill()
+        assert 0 < n_kept(stack, job_id) < SPEC.n_epochs
+        with run_rmatch("worker", environment=stack.environment):
+            job = stack.wait_for(job_id)
+            assert (job.state, job.error, job.counts.finished) == (JobState.SUCCEEDED, None, SPEC.n_epochs)
+            survived = load_own_model(stack.store, "mine", PUBLIC_GROUP)
+            delete_model(stack.store, "mine", PUBLIC_GROUP)
+            assert stack.wait_for(submit(stack)).state is JobState.SUCCEEDED
+    assert load_own_model(stack.store, "mine", PUBLIC_GROUP) == survived

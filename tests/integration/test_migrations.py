@@ -14,16 +14,25 @@ from typing import Any
 
 import pytest
 from databases import CUBE, lis2, run_job, state_of
+from packed import pack
 from processes import run_command
 from sqlalchemy import Connection, inspect, text
 from stacks import Stack
 from typer.testing import CliRunner
 
-from rm_engine.spec import GenerationSpec
+from rm_engine.spec import GenerationSpec, ModelSpec, unpack_card
 from rmatch.main import app
 from service.domain import PUBLIC_GROUP, GeneratedRecord, JobState, Match, MoleculeRecord, Reference, SchemaError
 from service.domain.views import StructureQuery, StructureView
-from service.jobs import add_references, claim_chunk, list_due_chunks, record_generated, submit_job
+from service.jobs import (
+    add_model,
+    add_references,
+    claim_chunk,
+    list_due_chunks,
+    record_generated,
+    submit_job,
+    submit_training,
+)
 from service.store import Store
 from service.store.migration import MIGRATIONS
 
@@ -116,6 +125,20 @@ def test_every_step_down_is_the_way_up_reversed(ways_up: tuple[Store, dict[str, 
             assert tx.connection.scalar(text("SELECT count(*) FROM jobs")) == len(jobs)
             assert tx.connection.scalar(text("SELECT count(*) FROM structures")) == 8
             assert tx.connection.scalar(text("SELECT count(*) FROM matches")) == 1
+
+
+def test_the_way_down_takes_trainings_and_models_along(store: Store) -> None:
+    """The schema before knows neither, and no worker of then could do what their jobs ask for."""
+    jobs = fill(store)
+    training = submit_training(store, ModelSpec(name="mine", n_structures=1, n_atoms=3), [CUBE])
+    add_model(store, replace(unpack_card(pack("diamond")), name="own"), pack("diamond"), PUBLIC_GROUP)
+    store.migrate("0006")
+    store.migrate()
+    with store.reading() as tx:
+        found = set(tx.connection.scalars(text("SELECT id FROM jobs")))
+        assert tx.models.of_group(PUBLIC_GROUP) == []
+    assert found == set(jobs.values())
+    assert training not in found
 
 
 @pytest.mark.parametrize("revision", REVISIONS[:-1])

@@ -15,7 +15,7 @@ from stacks import Stack
 
 from rm_engine.errors import ModelNotFoundError
 from rm_engine.files import to_json
-from rm_engine.spec import GenerationSpec, ModelSpec, unpack_card
+from rm_engine.spec import GenerationSpec, ModelSpec, pack_model, unpack_card
 from service.domain import PUBLIC_GROUP, JobState, ModelInUseError, NameTakenError, NotFoundError, TrainingClaim
 from service.domain.ids import chunk_id_of
 from service.jobs import (
@@ -165,6 +165,20 @@ def test_what_cannot_be_learned_from_fails_at_once_with_its_reason(stack: Stack,
     assert job.state is JobState.FAILED
     assert job.error is not None
     assert "training structure 1: two atoms are 0.10 Å apart" in job.error
+
+
+def test_a_model_that_knows_no_element_by_itself_makes_crystals_without_a_hull(
+    stack: Stack, runner: ChunkRunner
+) -> None:
+    """After one epoch nothing simple may come to rest, of which the end members would be."""
+    card = replace(unpack_card(CONTENT), name="young", reference_energies={}, training={"boundary": "crystal"})
+    add_model(stack.store, card, pack_model(card.to_json(), CONTENT), PUBLIC_GROUP)
+    job_id = stack.submit(
+        GenerationSpec(composition="C", n=2, formula_units=(2,), model="young", max_steps=50), chunk_size=2
+    )
+    for number in range(2):
+        runner.run(chunk_id_of(job_id, number))
+    assert (stack.job(job_id).state, stack.job(job_id).error) == (JobState.SUCCEEDED, None)
 
 
 def test_a_search_with_a_model_that_is_gone_says_so(stack: Stack, runner: ChunkRunner) -> None:

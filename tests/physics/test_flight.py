@@ -5,6 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -296,7 +297,9 @@ class TestBudget:
         assert find_budget(12345, torch.device("cpu")) == 12345
         assert find_budget(12345, torch.device("cuda")) == 12345
 
-    def test_what_an_operator_asks_for_reaches_every_stage(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_what_an_operator_asks_for_reaches_every_stage(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
         asked: list[int | None] = []
 
         def observe(*arguments: Any) -> RelaxationResult:
@@ -304,7 +307,7 @@ class TestBudget:
             return relax_in_stages(*arguments)
 
         monkeypatch.setattr(stages, "relax_in_stages", observe)
-        models = ModelCache(Settings(memory_budget_bytes=2 << 20), Store("sqlite://"))
+        models = ModelCache(Settings(memory_budget_bytes=2 << 20), Store(f"sqlite:///{tmp_path}/none.sqlite3"))
         model = models.load("diamond", PUBLIC_GROUP).model
         spec = GenerationSpec(composition="C", model="diamond", max_steps=5)
         stages.relax_starts(model, spec, [Starts(spec, model.card).draw(0).atoms])

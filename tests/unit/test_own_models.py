@@ -76,7 +76,7 @@ def test_few_structures_are_visited_often_and_the_work_says_so() -> None:
 def test_the_plan_follows_from_the_structures(diamond: Model) -> None:
     crystals = plan_training(spec_of(SALT), [SALT], None)
     assert (crystals.potential.elements, crystals.potential.n_embedding) == ((11, 17), 2)
-    assert crystals.noise.smallest_cell == 32
+    assert crystals.noise.smallest_cell == 64
     molecules = plan_training(spec_of(molecule("H2O")), [molecule("H2O")], None)
     assert molecules.noise.amplitudes[-1] == 2 * crystals.noise.amplitudes[-1], "as the paper shakes molecules"
     tuned = plan_training(spec_of(DIAMOND), [DIAMOND], diamond)
