@@ -23,11 +23,8 @@ from rm_engine.spec.card import SHIPPED_MODELS
 from rm_engine.spec.charges import is_balanced
 from rm_engine.spec.formula import Formula
 from rm_engine.spec.limits import DEFAULT_MAX_ATOMS
-from rm_engine.spec.system import ChemicalSystem
+from rm_engine.spec.system import MAX_FORMULAS, ChemicalSystem
 from rm_engine.units import ATOMIC_NUMBERS
-
-MAX_FORMULAS: Final = 60
-"""Formulas that are searched in a chemical system at most."""
 
 _ELEMENT_COUNTS: Final = 30.0
 """Known crystals from which on an element's own count in a place tells more than that of its family."""
@@ -102,7 +99,12 @@ class Stoichiometries:
 
 @lru_cache(maxsize=256)
 def rank_formulas(system: ChemicalSystem) -> list[tuple[Formula, float]]:
-    """See :meth:`Stoichiometries.rank`; by the counts over the train split of MP-20 that come with the package."""
+    """See :meth:`Stoichiometries.rank`; by the counts over the train split of MP-20 that come with the package.
+
+    Formulas that were named are worth the same each.
+    """
+    if system.formulas:
+        return [(formula, 1 / len(system.formulas)) for formula in system.formulas]
     return _load_counts().rank(system)
 
 

@@ -40,6 +40,7 @@ PROBLEMS: Final[Mapping[int, Mapping[str, str]]] = {
         "formula_too_long": "The formula is longer than 200 characters.",
         "unparsable_formula": "The formula is not made of element symbols, whole numbers and parentheses.",
         "unparsable_system": "The chemical system is not made of two to four different element symbols with hyphens.",
+        "too_many_formulas": "The ranges of counts hold no formula of at most 20 atoms, or more than 60.",
         "unknown_element": "A symbol is not that of an element.",
         "too_many_elements": "There are more than 8 elements, or more than 4 in a chemical system.",
         "too_many_atoms": "A cell would hold more than 200 atoms, or an SDF file more than 999.",

@@ -83,7 +83,6 @@ def upload_model(
     ],
     services: Use,
     principal: Writer,
-    _slot: Slot,
 ) -> ModelItem:
     """Add a model of one's own; the very same again changes nothing. It gets the name in the path."""
     check_name(name)

@@ -127,9 +127,10 @@ class GenerateRequest(BaseModel):
 
     composition: StrictStr = Field(
         description="Formula, reduced or not; or a chemical system, that is two to four element symbols joined by "
-        "hyphens. Then the structures are shared among its likely formulas, which the job lists, and of which the hull "
-        "is made; for crystals only, and without `cell` and `formula_units`.",
-        examples=["LiS2", "Li-S"],
+        "hyphens, whose structures are shared among its likely formulas, or each with a range of counts, as in "
+        "`Li{1-4}S{1-4}`, which share them evenly. The job lists the formulas, of which the hull is made; for crystals "
+        "only, and without `cell` and `formula_units`.",
+        examples=["LiS2", "Li-S", "Li{1-4}S{1-4}"],
         json_schema_extra=FORMULA_SCHEMA,
     )
     n: Annotated[StrictInt, Field(ge=1, le=MAX_SAMPLES), WHOLE] | None = Field(

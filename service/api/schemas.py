@@ -291,5 +291,5 @@ class ReferencePage(BaseModel):
 class ModelList(BaseModel):
     """All models."""
 
-    items: list[ModelItem] = Field(description="By name.")
+    items: list[ModelItem] = Field(description="The operator's, then those of the group, by name.")
     next: None = Field(default=None, description="All are on one page.")

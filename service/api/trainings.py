@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import secrets
+import time
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Response
@@ -22,7 +24,6 @@ from service.api.observation import RequestId
 from service.api.requests import WHOLE, JobId, Seed
 from service.api.schemas import JobItem, TrainingCurve
 from service.api.services import Services, Use
-from service.api.slots import Slot
 from service.api.structures import StructureFilters
 from service.domain import AtomsJson, NameTakenError, NotFoundError, Principal, RepeatableRequest
 from service.domain.ids import is_job_id, is_structure_id
@@ -102,7 +103,6 @@ def train(
     services: Use,
     principal: Writer,
     request_id: RequestId,
-    _slot: Slot,
     idempotency_key: IdempotencyKey = None,
 ) -> JobItem:
     """Queue a job that trains a model from structures at rest, one of them or a thousand.
@@ -147,7 +147,7 @@ def _collect(services: Services, request: TrainRequest, principal: Principal) ->
     Raises:
         InputError: there is none, a file cannot be read, or there is no structure of an id.
     """
-    found = [atoms for file in request.structures for atoms in services.sandbox.parse(file.content, file.format)]
+    found = list(_read_files(services, request.structures))
     for key in request.structure_ids:
         if not is_structure_id(key):
             reason, hint = "this is no id of a structure", "Give ids as GET /structures lists them."
@@ -163,6 +163,20 @@ def _collect(services: Services, request: TrainRequest, principal: Principal) ->
         hint = "Give structures, structure_ids, or a query that finds some."
         raise InputError("no_structures", "structures", "none", "there is no structure to learn from", hint)
     return found
+
+
+def _read_files(services: Services, files: Sequence[StructureFile]) -> Iterator[AtomsJson]:
+    """The structures of all files, which together may take as long as one.
+
+    Raises:
+        InputError: a file cannot be read, or all of them take too long.
+    """
+    deadline = time.monotonic() + services.settings.sandbox_seconds
+    for file in files:
+        if time.monotonic() > deadline:
+            reason, hint = "reading them takes too long", "Send fewer files, or one that holds all structures."
+            raise InputError("structure_file_too_large", "structures", f"{len(files)} files", reason, hint)
+        yield from services.sandbox.parse(file.content, file.format)
 
 
 def _find_base(

@@ -94,6 +94,19 @@ class TestFormulas:
         parts = [(part.formula.reduced, part.n) for part in GenerationSpec(composition="Li-P-S", n=300).parts]
         assert shown == {f"{parts + parts} []\n"}
 
+    @pytest.mark.parametrize(
+        ("text", "formulas"),
+        [
+            ("Li{1-2}S{1-2}", ["LiS", "LiS2", "Li2S"]),
+            ("S{2-3}Li2", ["LiS", "Li2S3"]),
+            ("Li{1-2}PS{3-4}", ["LiPS3", "LiPS4", "Li2PS3", "Li2PS4"]),
+        ],
+    )
+    def test_ranges_of_counts_are_all_formulas_within(self, text: str, formulas: list[str]) -> None:
+        spec = GenerationSpec(composition=text, n=3 * len(formulas))
+        assert [(part.formula.reduced, part.n) for part in spec.parts] == [(formula, 3) for formula in formulas]
+        assert GenerationSpec.from_json(spec.to_json()) == spec
+
     def test_charges_balance(self) -> None:
         balanced = ("NaCl", "Li2S", "TiO2", "Ti2O3", "Fe3O4", "Li3PS4", "LiFePO4", "H2O", "NH3", "CO2", "Bi4Ti3O12")
         assert [f for f in balanced if not is_balanced(parse_formula(f))] == ["Fe3O4"]  # two kinds of iron
@@ -184,6 +197,15 @@ class TestSamples:
         ({"composition": "Li-Li"}, "unparsable_system", "composition"),
         ({"composition": "Li-S2"}, "unparsable_system", "composition"),
         ({"composition": "Li-Xx"}, "unknown_element", "composition"),
+        ({"composition": "Xx{1-2}S"}, "unknown_element", "composition"),
+        ({"composition": "Li{1-4}"}, "unparsable_system", "composition"),
+        ({"composition": "Li{1-4}Li"}, "unparsable_system", "composition"),
+        ({"composition": "Li{1-4}S{"}, "unparsable_system", "composition"),
+        ({"composition": "Li{4-1}S"}, "out_of_range", "composition"),
+        ({"composition": "Li{0-2}S"}, "out_of_range", "composition"),
+        ({"composition": "Li{1-20}S{1-20}"}, "too_many_formulas", "composition"),
+        ({"composition": "Li{19-20}S{19-20}"}, "too_many_formulas", "composition"),
+        ({"composition": "Li{1-20}P{1-20}S{1-20}"}, "too_many_formulas", "composition"),
     ],
 )
 def test_what_a_system_cannot_have_is_refused_by_name(fields: dict[str, object], code: str, field: str) -> None:
