@@ -47,6 +47,7 @@ PROBLEMS: Final[Mapping[int, Mapping[str, str]]] = {
         "element_not_in_model": "The model has not learned an element of the composition.",
         "model_of_molecules": "The model has learned molecules only, and a crystal was asked of it.",
         "unknown_model": "There is no model of this name.",
+        "unknown_structure": "There is no structure of this id to learn from, or it is another group's.",
         "invalid_name": "A model cannot be called so.",
         "mixed_structures": "A training is given crystals and molecules together, or partly periodic structures.",
         "unsuitable_base": "The model to begin with has not learned such structures.",

@@ -77,6 +77,7 @@ def upload_model(
         bytes,
         Body(
             media_type=_FILE,
+            min_length=1,
             description="As `GET /models/{name}/file` gives it.",
             json_schema_extra={"format": "binary"},
         ),

@@ -26,7 +26,7 @@ from service.api.schemas import JobItem, TrainingCurve
 from service.api.services import Services, Use
 from service.api.structures import StructureFilters
 from service.domain import AtomsJson, NameTakenError, NotFoundError, Principal, RepeatableRequest
-from service.domain.ids import is_job_id, is_structure_id
+from service.domain.ids import STRUCTURE_ID_PATTERN, is_job_id
 from service.jobs import submit_training
 
 router = APIRouter(tags=["models"])
@@ -71,7 +71,7 @@ class TrainRequest(BaseModel):
     structures: list[StructureFile] = Field(
         [], max_length=_MAX_FILES, description="Files with structures at rest, each with one or several."
     )
-    structure_ids: list[StrictStr] = Field(
+    structure_ids: list[Annotated[StrictStr, Field(pattern=f"^{STRUCTURE_ID_PATTERN}$")]] = Field(
         [],
         max_length=MAX_TRAINING_STRUCTURES,
         description="Ids of structures that were found before.",
@@ -148,12 +148,12 @@ def _collect(services: Services, request: TrainRequest, principal: Principal) ->
         InputError: there is none, a file cannot be read, or there is no structure of an id.
     """
     found = list(_read_files(services, request.structures))
-    for key in request.structure_ids:
-        if not is_structure_id(key):
-            reason, hint = "this is no id of a structure", "Give ids as GET /structures lists them."
-            raise InputError("invalid_value", "structure_ids", key, reason, hint)
     with services.store.reading() as tx:
-        views = tx.structure_views.of_ids(request.structure_ids, principal.group)
+        try:
+            views = tx.structure_views.of_ids(request.structure_ids, principal.group)
+        except NotFoundError as error:
+            hint = "Give ids as GET /structures lists them."
+            raise InputError("unknown_structure", "structure_ids", error.key, str(error), hint) from error
         if request.query is not None:
             filters = request.query.model_copy(update={"converged": True})
             query = filters.to_query(principal.group, limit=MAX_TRAINING_STRUCTURES)

@@ -62,7 +62,7 @@ def test_structures_come_from_files_ids_and_queries(client: TestClient, store: S
         ({"structures": [{"format": "cif", "content": "data_"}]}, 422, "unreadable_structure_file", "content"),
         ({"structures": [DIAMOND] * 21}, 422, "invalid_value", "structures"),
         ({"structure_ids": ["1"]}, 422, "invalid_value", "structure_ids"),
-        ({"structure_ids": [f"{'0' * 26}-00000"]}, 404, "unknown_structure", None),
+        ({"structure_ids": [f"{'0' * 26}-00000"]}, 422, "unknown_structure", "structure_ids"),
         ({"query": {"composition": "Xx"}}, 422, "unknown_element", "composition"),
         ({"query": {"colour": "red"}}, 422, "unknown_field", "query"),
         ({"epochs": 0}, 422, "out_of_range", "epochs"),

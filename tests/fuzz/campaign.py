@@ -127,7 +127,10 @@ def make_config(seed: int, max_examples: int, key: str, *, is_systematic: bool =
         },
         "request-timeout": 30,
         # each upload starts a process; files have a fuzzer of their own
-        "operations": [{"include-operation-id": "post_references", "generation": {"max-examples": max_examples // 8}}],
+        "operations": [
+            {"include-operation-id": operation, "generation": {"max-examples": max_examples // 8}}
+            for operation in ("post_references", "train", "upload_model")
+        ],
     })  # fmt: skip
 
 
