@@ -170,7 +170,10 @@ def test_bodies_are_never_logged(settings: Settings, store: Store, capsys: pytes
     assert "424242" not in written
 
 
-def test_libraries_log_as_we_do(capsys: pytest.CaptureFixture[str]) -> None:
+def test_libraries_log_as_we_do(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("uvicorn", "uvicorn.error", "celery"):  # whatever another test of this process made of them
+        monkeypatch.setattr(logging.getLogger(name), "disabled", False)
+        monkeypatch.setattr(logging.getLogger(name), "propagate", True)
     configure_logging("json")
     configure_logging("json")  # the API configures, and so does what runs beside it
     with structlog.contextvars.bound_contextvars(request_id="r"):
