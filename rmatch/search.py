@@ -84,11 +84,6 @@ class Search:
         formula_units: in a cell, None for several small ones.
         memory: MiB that structures relaxing together may take, None for the usual.
         space_groups: to start in; None where no symmetry is kept.
-        swaps: exchanges of two atoms in each relaxed structure.
-        hops: times that each is shaken.
-        generations: children of each.
-        annealing: steps in which each start cools down.
-        optimizer: what relaxes; None for the usual.
         options: other fields of :class:`rm_engine.spec.GenerationSpec`.
     """
 
@@ -101,11 +96,6 @@ class Search:
     formula_units: tuple[int, ...] | None = None
     memory: int | None = None
     space_groups: tuple[str, ...] | None = None
-    swaps: int = 0
-    hops: int = 0
-    generations: int = 0
-    annealing: int = 0
-    optimizer: OptimizerName | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def run(
@@ -144,11 +134,6 @@ class Search:
                 periodic=self.periodic,
                 starts=mix,
                 space_groups=self.space_groups,
-                swaps=self.swaps,
-                hops=self.hops,
-                generations=self.generations,
-                annealing=self.annealing,
-                optimizer=self.optimizer,
                 **self.options,
             )
         return found, model.card
