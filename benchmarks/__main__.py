@@ -29,7 +29,7 @@ BENCHMARKS: Final = (
 )
 """Modules of this package, in the order in which they run; each has ``run() -> Iterator[Row]``."""
 
-LONG: Final = ("load", "queued", "symmetry", "exchanges", "optimisers")
+LONG: Final = ("load", "queued", "symmetry", "exchanges", "optimisers", "properties", "opinions")
 """More of the same, which take minutes and run when they are named."""
 
 
@@ -69,6 +69,7 @@ def _run(name: str, options: argparse.Namespace) -> Iterator[Row]:
         "load": {"minutes": options.minutes},
         "symmetry": {"data": options.data},
         "optimisers": {"data": options.data},
+        "opinions": {"data": options.data},
     }
     rows: Iterator[Row] = import_module(f"benchmarks.{name}").run(**settings.get(name, {}))
     return rows

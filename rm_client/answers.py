@@ -83,7 +83,7 @@ class JobItem(Answer):
     counts: JobCounts
     n_steps: int
     error: str | None
-    kind: Literal["generate", "train"]
+    kind: Literal["generate", "train", "opinion"]
     model: str
     spec: dict[str, Any]
     formulas: list[FormulaShare]
@@ -123,41 +123,6 @@ class Match(Answer):
     rms: float
 
 
-class StructureItem(Answer):
-    """A structure without its atoms. Its energies are of its model, and of no use beside another's."""
-
-    id: str
-    job: str
-    sample: int
-    formula: str
-    reduced_formula: str
-    chemsys: str
-    n_atoms: int
-    volume_per_atom: float | None
-    model: str
-    model_fingerprint: str | None
-    pseudo_energy_per_atom: float
-    formation_energy_per_atom: float | None
-    energy_kind: EnergyKind
-    energy_above_hull: float | None
-    space_group: SpaceGroup | None
-    molecule: MoleculeItem | None
-    start: StartKind
-    start_origin: str | None
-    converged: bool
-    n_steps: int
-    matches: list[Match]
-    duplicate_of: str | None
-    created_at: datetime
-    links: dict[str, str]
-
-    @property
-    def energy_per_atom(self) -> float:
-        """The energy that its model ranks by, of the kind ``energy_kind``: pseudo, or formation in eV/atom."""
-        formation = self.formation_energy_per_atom
-        return self.pseudo_energy_per_atom if formation is None else formation
-
-
 class PlainAtoms(Answer):
     """The atoms of a structure: atomic numbers; Cartesian coordinates, Å; cell vectors in rows, Å."""
 
@@ -167,8 +132,8 @@ class PlainAtoms(Answer):
     periodic: list[bool]
 
 
-class StructureDetail(StructureItem):
-    """A structure with its atoms."""
+class WithAtoms(Answer):
+    """What has atoms."""
 
     plain_atoms: PlainAtoms = Field(alias="atoms")
 
@@ -187,6 +152,65 @@ class StructureDetail(StructureItem):
         return to_pymatgen(self.plain_atoms)
 
 
+class OpinionItem(Answer):
+    """What another potential makes of a structure: energies in eV/atom, its volume in Å³ per atom."""
+
+    potential: str
+    energy_per_atom: float
+    formation_energy_per_atom: float | None
+    volume_per_atom: float
+    is_kept: bool
+    converged: bool
+    n_steps: int
+    job: str
+    created_at: datetime
+
+
+class StructureItem(Answer):
+    """A structure without its atoms. Its energies are of its model, and of no use beside another's."""
+
+    id: str
+    job: str
+    sample: int
+    formula: str
+    reduced_formula: str
+    chemsys: str
+    n_atoms: int
+    volume_per_atom: float | None
+    model: str
+    model_fingerprint: str | None
+    pseudo_energy_per_atom: float
+    formation_energy_per_atom: float | None
+    band_gap: float | None
+    energy_kind: EnergyKind
+    energy_above_hull: float | None
+    space_group: SpaceGroup | None
+    molecule: MoleculeItem | None
+    opinion: OpinionItem | None
+    start: StartKind
+    start_origin: str | None
+    converged: bool
+    n_steps: int
+    matches: list[Match]
+    duplicate_of: str | None
+    created_at: datetime
+    links: dict[str, str]
+
+    @property
+    def energy_per_atom(self) -> float:
+        """The energy that its model ranks by, of the kind ``energy_kind``: pseudo, or formation in eV/atom."""
+        formation = self.formation_energy_per_atom
+        return self.pseudo_energy_per_atom if formation is None else formation
+
+
+class StructureDetail(StructureItem, WithAtoms):
+    """A structure with its atoms."""
+
+
+class OpinionDetail(OpinionItem, WithAtoms):
+    """What another potential makes of a structure, with the atoms as it has relaxed them."""
+
+
 class StructurePoints(Answer):
     """Structures in columns, all of one length."""
 
@@ -196,6 +220,7 @@ class StructurePoints(Answer):
     energy: list[float]
     energy_above_hull: list[float | None]
     volume_per_atom: list[float | None]
+    opinion_energy: list[float | None]
     known: list[bool]
     duplicate: list[bool]
     is_complete: bool

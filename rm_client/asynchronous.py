@@ -19,6 +19,7 @@ from rm_client.answers import (
     JobState,
     ModelDetail,
     ModelItem,
+    OpinionDetail,
     Page,
     ReferenceItem,
     StructureDetail,
@@ -137,6 +138,21 @@ class AsyncClient:
     ) -> AsyncJob:
         """Queue the training of a model of one's own."""
         return AsyncJob(self, await self._send(calls.train(name, structures, options, idempotency_key)))
+
+    async def ask_opinions(
+        self,
+        structure_ids: Sequence[str] = (),
+        *,
+        query: StructureFilters | None = None,
+        max_steps: int | None = None,
+        idempotency_key: str | None = None,
+    ) -> AsyncJob:
+        """Queue a job in which CHGNet relaxes structures and says what energy they have."""
+        return AsyncJob(self, await self._send(calls.ask_opinions(structure_ids, query, max_steps, idempotency_key)))
+
+    async def opinion(self, structure_id: str) -> OpinionDetail:
+        """What another potential makes of a structure, with the atoms as it has relaxed them."""
+        return await self._send(calls.get_opinion(structure_id))
 
     async def curve(self, job_id: str) -> TrainingCurve:
         """The scores of a training, epoch by epoch, so far or in the end."""

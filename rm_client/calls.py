@@ -19,6 +19,7 @@ from rm_client.answers import (
     ModelDetail,
     ModelItem,
     Nothing,
+    OpinionDetail,
     Page,
     ReferenceItem,
     StartKind,
@@ -67,6 +68,7 @@ class GenerateOptions(TypedDict, total=False):
     generations: int
     annealing: int
     optimizer: Literal["fire", "lbfgs"]
+    target: Mapping[Literal["band_gap", "formation_energy"], tuple[float, float]]
     model: str
     seed: int
     fmax: float
@@ -91,6 +93,9 @@ class StructureFilters(TypedDict, total=False):
     smiles: str
     passes_checks: bool
     energy_above_hull_max: float
+    opinion_job: str
+    band_gap_min: float
+    band_gap_max: float
     hull: bool
     sort: Literal["energy", "-energy", "energy_above_hull", "-energy_above_hull", "created", "-created"]
 
@@ -206,6 +211,24 @@ def train(
     headers = {"Idempotency-Key": idempotency_key or str(uuid.uuid4())}
     body = {"name": name, "structures": files, **options}
     return Call("POST", "/models", JobItem, {"json": body, "headers": headers})
+
+
+def ask_opinions(
+    structure_ids: Sequence[str],
+    query: StructureFilters | None,
+    max_steps: int | None,
+    idempotency_key: str | None,
+) -> Call[JobItem]:
+    """Queue a job that asks another potential; under its key it may be sent again and again."""
+    given = {"structure_ids": list(structure_ids), "query": query, "max_steps": max_steps}
+    body = {name: value for name, value in given.items() if value is not None}
+    headers = {"Idempotency-Key": idempotency_key or str(uuid.uuid4())}
+    return Call("POST", "/opinions", JobItem, {"json": body, "headers": headers})
+
+
+def get_opinion(structure_id: str) -> Call[OpinionDetail]:
+    """What another potential makes of a structure."""
+    return Call("GET", f"{_path('structures', structure_id)}/opinion", OpinionDetail)
 
 
 def get_curve(job_id: str) -> Call[TrainingCurve]:

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 _COLUMNS: Final = (
     "id", "formula", "reduced_formula", "chemsys", "n_atoms", "volume_per_atom", "energy_per_atom", "energy_kind",
-    "energy_above_hull", "pseudo_energy_per_atom", "formation_energy_per_atom", "space_group", "space_group_number",
-    "smiles", "known_as", "start", "start_origin", "converged", "duplicate_of", "n_steps", "model",
-    "model_fingerprint", "job", "sample", "created_at",
+    "energy_above_hull", "pseudo_energy_per_atom", "formation_energy_per_atom", "band_gap", "opinion_energy_per_atom",
+    "space_group", "space_group_number", "smiles", "known_as", "start", "start_origin", "converged", "duplicate_of",
+    "n_steps", "model", "model_fingerprint", "job", "sample", "created_at",
 )  # fmt: skip
 
 
@@ -64,6 +64,7 @@ def _row(item: StructureItem) -> dict[str, Any]:
     return {
         **dict(item),
         "energy_per_atom": item.energy_per_atom,
+        "opinion_energy_per_atom": item.opinion and item.opinion.formation_energy_per_atom,
         "space_group": group and group.symbol,
         "space_group_number": group and group.number,
         "smiles": molecule and molecule.smiles,

@@ -21,6 +21,7 @@ from rm_client.answers import (
     JobState,
     ModelDetail,
     ModelItem,
+    OpinionDetail,
     Page,
     ReferenceItem,
     StructureDetail,
@@ -164,6 +165,28 @@ class Client:
             options: see :class:`rm_client.calls.TrainOptions`.
         """
         return Job(self, self._send(calls.train(name, structures, options, idempotency_key)))
+
+    def ask_opinions(
+        self,
+        structure_ids: Sequence[str] = (),
+        *,
+        query: StructureFilters | None = None,
+        max_steps: int | None = None,
+        idempotency_key: str | None = None,
+    ) -> Job:
+        """Queue a job in which CHGNet relaxes structures and says what energy they have.
+
+        Args:
+            structure_ids: of the structures.
+            query: filters; what passes them is asked about as well.
+            max_steps: most relaxation steps for a structure.
+            idempotency_key: the same request under the same key gives the same job; a new key unless given.
+        """
+        return Job(self, self._send(calls.ask_opinions(structure_ids, query, max_steps, idempotency_key)))
+
+    def opinion(self, structure_id: str) -> OpinionDetail:
+        """What another potential makes of a structure, with the atoms as it has relaxed them."""
+        return self._send(calls.get_opinion(structure_id))
 
     def curve(self, job_id: str) -> TrainingCurve:
         """The scores of a training, epoch by epoch, so far or in the end."""

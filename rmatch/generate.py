@@ -59,6 +59,10 @@ def generate(
     density: Annotated[float | None, typer.Option(help="Of the starts, g/cm³.")] = None,
     fixed_volume: Annotated[bool, typer.Option("--fixed-volume", help="Keep the volume of the starts.")] = False,
     pressure: Annotated[float, typer.Option(help="On crystals of free cell, pseudo units per Å³.")] = 0.0,
+    target: Annotated[
+        list[str] | None,
+        typer.Option(help="A property to pull to, e.g. band_gap=1.0:2.0 in eV; may be given several times."),
+    ] = None,
     min_distance: Annotated[float | None, typer.Option(help="Least distance of atoms of a start, Å.")] = None,
     separation: Annotated[
         list[str] | None,
@@ -117,6 +121,7 @@ def generate(
             "density": density,
             "fixed_volume": fixed_volume,
             "pressure": pressure,
+            "target": _parse_target(target or ()),
             "min_distance": min_distance,
             "separations": _parse_separations(separation or ()),
             "seed_structure": there,
@@ -163,6 +168,21 @@ def _parse_separations(texts: Sequence[str]) -> dict[str, float] | None:
         raise CommandError(f"--separation {given[:80]!r} is no distance of a pair. Give e.g. Li-S=2.0.") from error
 
 
+def _parse_target(texts: Sequence[str]) -> dict[str, tuple[float, float]] | None:
+    """Ranges by property; None where there are none.
+
+    Raises:
+        CommandError: not of this form.
+    """
+    parts = [text.partition("=") for text in texts]
+    ranges = [(name, wanted.partition(":")) for name, _, wanted in parts]
+    try:
+        return {name: (float(low), float(high)) for name, (low, _, high) in ranges} or None
+    except ValueError as error:
+        given = " ".join(texts)
+        raise CommandError(f"--target {given[:80]!r} is no range of a property. Give e.g. band_gap=1.0:2.0.") from error
+
+
 def _read(path: Path | None) -> list[tuple[str, Atoms]]:
     from rm_engine.files import read_structures
 
@@ -188,6 +208,7 @@ def _plain(item: GeneratedStructure, above_hull: float | None, card: ModelCard) 
         "energy_kind": card.energy_kind,
         "pseudo_energy_per_atom": item.pseudo_energy_per_atom,
         "formation_energy_per_atom": item.formation_energy_per_atom,
+        "band_gap": item.band_gap,
         "energy_above_hull": above_hull,
         "space_group": None if item.space_group is None else asdict(item.space_group),
         "start": item.start,

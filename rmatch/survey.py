@@ -93,7 +93,11 @@ def survey_found(found: Sequence[GeneratedStructure], card: ModelCard, known: Se
     from rm_engine.figures import HullPoint
 
     items = [item for item in found if item.converged]
-    originals = find_duplicates([item.atoms for item in items], [item.pseudo_energy_per_atom for item in items])
+    originals = find_duplicates(
+        [item.atoms for item in items],
+        [item.pseudo_energy_per_atom for item in items],
+        [item.ranking_energy for item in items],
+    )
     matcher = Matcher(known)
     points: list[HullPoint] = []
     seen: set[int] = set()

@@ -43,12 +43,13 @@ def structure_table(title: str, items: Iterable[rm_client.StructureItem]) -> Tab
 def found_table(found: Sequence[GeneratedStructure], card: ModelCard) -> Table:
     """A table of the first ten structures that a search has found."""
     title = f"Energies per atom: {card.name}, {energy_text(card.energy_kind)}"
-    table = Table("sample", "formula", "energy", "space group", "start", "converged", "steps", title=title)
+    table = Table("sample", "formula", "energy", "gap, eV", "space group", "start", "converged", "steps", title=title)
     for item in found[:_N_SHOWN]:
         table.add_row(
             str(item.sample),
             item.atoms.get_chemical_formula(),
             f"{item.ranking_energy:.5f}",
+            "" if item.band_gap is None else f"{item.band_gap:.2f}",
             space_group_text(item.space_group),
             item.start,
             "yes" if item.converged else "no",

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from rm_engine.checkpoint import Model
     from rm_engine.ranking import RankingPlan
     from rm_engine.spec import DescentSpec
-    from rm_engine.training import Recipe, TrainingWatch
+    from rm_engine.training import HeadPlan, Recipe, TrainingWatch
 
 Spec = TypeVar("Spec", bound="DescentSpec")
 
 
 def train(
-    recipe: Annotated[str, typer.Option(help="What to train: diamond, qm7b, mp20 or mp20-plus.")],
+    recipe: Annotated[str, typer.Option(help="What to train: diamond, qm7b, mp20, mp20-plus or band-gap.")],
     output: Annotated[
         Path, typer.Option("-o", "--output", help="Folder of the run; one that is there goes on where it stopped.")
     ],
@@ -54,7 +54,7 @@ def train(
     import torch
 
     from rm_engine.ranking import RANKING_RECIPES
-    from rm_engine.training import RECIPES
+    from rm_engine.training import HEAD_RECIPES, RECIPES
 
     torch.set_num_threads(Settings().worker_threads)
     changes = {"name": name, "n_epochs": epochs, "seed": seed, "learning_rate": learning_rate}
@@ -64,8 +64,10 @@ def train(
         model = _train_response(RECIPES[recipe], changes, data, output, target, console, skip_bad=skip_bad)
     elif recipe in RANKING_RECIPES:
         model = _train_ranking(RANKING_RECIPES[recipe], changes, data, output, target, console, skip_bad=skip_bad)
+    elif recipe in HEAD_RECIPES:
+        model = _train_head(HEAD_RECIPES[recipe], changes, data, output, target, console)
     else:
-        known = ", ".join([*RECIPES, *RANKING_RECIPES])
+        known = ", ".join([*RECIPES, *RANKING_RECIPES, *HEAD_RECIPES])
         raise CommandError(f"There is no recipe {recipe!r}. Use one of: {known}.")
     if as_json:
         print_json({"model": model.card.name, "folder": output, "scores": model.card.training.get("scores", {})})
@@ -116,6 +118,20 @@ def _train_ranking(
     spec = _adjusted(plan.spec, **{**changes, "learning_rate": None})
     with _watch(f"{spec.name}, ranking", console) as watch:
         model = learn_to_rank(pretrained, replace(plan, spec=spec), load_known(data), output, watch=watch)
+    _tell(spec.name, output, console)
+    return model
+
+
+def _train_head(
+    plan: HeadPlan, changes: dict[str, Any], data: Path | None, output: Path, device: str, console: Console
+) -> Model:
+    """Learn to estimate a property."""
+    from rm_engine.training import load_labelled, train_head
+
+    spec = _adjusted(plan.spec, **changes)
+    known = load_labelled(data, plan.key)
+    with _watch(spec.name, console) as watch:
+        model = train_head(replace(plan, spec=spec), *known, output, device=device, watch=watch)
     _tell(spec.name, output, console)
     return model
 

@@ -19,6 +19,7 @@ from service.api import (
     jobs,
     metrics,
     models,
+    opinions,
     pages,
     references,
     structures,
@@ -89,7 +90,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     _add_gates(app, services)
     install_problem_handlers(app, dress)
     for module in (
-        jobs, events, downloads, structures, references, models, trainings, workers, metrics, health, pages, web,
+        jobs, events, downloads, structures, opinions, references, models, trainings, workers, metrics, health, pages,
+        web,
     ):  # fmt: skip
         app.include_router(module.router)
     for router in optimade.routers:

@@ -36,6 +36,7 @@ _POSCAR = "x\n1\n3 0 0\n0 3 0\n0 0 3\nLi\n1\nDirect\n0 0 0\n"
 _BODIES = {
     "/generate": {"composition": "C", "n": 1, "model": "diamond"},
     "/models": {"name": "mine", "structures": [{"format": "poscar", "content": _POSCAR}]},
+    "/opinions": {"query": {}},
     "/references": {"name": "x", "format": "poscar", "content": _POSCAR},
 }
 

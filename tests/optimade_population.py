@@ -37,6 +37,7 @@ def fill(store: Store, n_crystals: int | None = None) -> None:
             "converged": rng.random() < 0.8,
             "n_steps": rng.randrange(50, 60),
             "start": rng.choice(("random", "wyckoff")),
+            "band_gap": number / 50 if spec.model == "mp20-plus" else None,
             "formation_energy_per_atom": round(rng.uniform(-2, 1), 1) if spec.model == "mp20-plus" else None,
         }
         matches = {0: [Match(reference_id=known, rms=0.02)]} if rng.random() < 0.3 else {}

@@ -15,9 +15,13 @@ _log = structlog.get_logger(__name__)
 
 
 def find_originals(structures: Sequence[JobStructure]) -> dict[str, str | None]:
-    """For each structure the one of lower energy that it repeats, or None where it is the first of its kind."""
+    """For each structure the one that it repeats, the lowest by what ranks, or None where it is that one itself."""
     atoms = [from_json(structure.atoms) for structure in structures]
-    originals = find_duplicates(atoms, [structure.pseudo_energy_per_atom for structure in structures])
+    originals = find_duplicates(
+        atoms,
+        [structure.pseudo_energy_per_atom for structure in structures],
+        [structure.ranking_energy for structure in structures],
+    )
     return {
         structure.id: None if original is None else structures[original].id
         for structure, original in zip(structures, originals, strict=True)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 
 from rm_engine.analysis import Matcher
-from service.domain import ChunkKind, GenerationClaim, TrainingClaim
+from service.domain import ChunkKind, GenerationClaim, JobClaim, OpinionClaim, TrainingClaim
 from service.jobs import (
+    load_asked,
     load_hull_systems,
     load_job_structures,
     load_prototypes,
     record_analysis,
     record_generated,
+    record_opinions,
 )
 from service.settings import Settings
 from service.store import Store
@@ -19,6 +21,7 @@ from worker.analysis import find_originals, measure_hulls
 from worker.generation import generate_chunk, make_records
 from worker.lease import Heartbeat
 from worker.models import LoadedModel, ModelCache
+from worker.opinions import ask_about
 from worker.outage import wait_out
 from worker.references import KnownStructures
 from worker.tally import Tally
@@ -35,7 +38,7 @@ class Execution:
         self._turn_seconds = settings.chunk_seconds / 2
         self.models = ModelCache(settings, store)
 
-    def run(self, claim: GenerationClaim | TrainingClaim, heartbeat: Heartbeat) -> bool:
+    def run(self, claim: JobClaim, heartbeat: Heartbeat) -> bool:
         """Run a chunk and record the result; False when the claim no longer held.
 
         Raises:
@@ -47,6 +50,9 @@ class Execution:
         if isinstance(claim, TrainingClaim):
             base = None if claim.spec.base is None else self.models.load(claim.spec.base, claim.group).model
             return train_model(self._store, claim, base, heartbeat, self._turn_seconds, device=self.models.target)
+        if isinstance(claim, OpinionClaim):
+            found = ask_about(claim, load_asked(self._store, claim), heartbeat.beat)
+            return wait_out(lambda: record_opinions(self._store, claim, *found), math.inf, heartbeat.check)
         loaded = self.models.load(claim.spec.model, claim.group)
         if claim.kind is ChunkKind.GENERATE:
             return self._generate(claim, loaded, heartbeat)

@@ -66,6 +66,7 @@ def _record(structure: search.GeneratedStructure, fingerprint: str, matcher: Mat
         start_origin=structure.start_origin,
         pseudo_energy_per_atom=structure.pseudo_energy_per_atom,
         formation_energy_per_atom=structure.formation_energy_per_atom,
+        band_gap=structure.band_gap,
         converged=structure.converged,
         n_steps=structure.n_steps,
         space_group_number=None if space_group is None else space_group.number,

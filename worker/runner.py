@@ -12,7 +12,7 @@ import structlog
 from structlog.contextvars import bound_contextvars
 
 from rm_engine.errors import RMEngineError
-from service.domain import Claim, GenerationClaim, NameTakenError, StoreUnavailableError, TrainingClaim
+from service.domain import Claim, JobClaim, NameTakenError, StoreUnavailableError
 from service.jobs import announce_due_chunks, claim_chunk, fail_chunk, lose_chunk, release_chunk
 from service.queue import ChunkQueue
 from service.settings import Settings
@@ -82,13 +82,13 @@ class ChunkRunner:
         self._queue.close()
         self._store.close()
 
-    def _claim(self, chunk_id: str) -> GenerationClaim | TrainingClaim | None:
+    def _claim(self, chunk_id: str) -> JobClaim | None:
         settings = self._settings
         return claim_chunk(
             self._store, chunk_id, self._name, settings.lease_seconds, max_lost_attempts=settings.max_lost_attempts
         )
 
-    def _attempt(self, claim: GenerationClaim | TrainingClaim) -> Outcome:
+    def _attempt(self, claim: JobClaim) -> Outcome:
         """Run a claimed chunk, and leave it recorded, parked, or free for another attempt."""
         _log.info("chunk_started")
         try:

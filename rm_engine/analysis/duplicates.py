@@ -30,7 +30,11 @@ _CUTOFF: Final = 6.0
 _N_NEIGHBORS: Final = 16
 
 
-def find_duplicates(structures: Sequence[Atoms], energies_per_atom: Sequence[float]) -> list[int | None]:
+def find_duplicates(
+    structures: Sequence[Atoms],
+    energies_per_atom: Sequence[float],
+    ranking_energies: Sequence[float] | None = None,
+) -> list[int | None]:
     """For each structure the index of the structure of lowest energy that it repeats, or None where it is unique.
 
     Two structures are copies when their energies agree within :data:`ENERGY_TOLERANCE`, their neighbour distances
@@ -42,6 +46,7 @@ def find_duplicates(structures: Sequence[Atoms], energies_per_atom: Sequence[flo
     Args:
         structures: relaxed structures (n_structures).
         energies_per_atom: their energies (n_structures), pseudo units.
+        ranking_energies: (n_structures) those by which the lowest of some copies is meant; the same by default.
 
     Raises:
         InputError: the two differ in length.
@@ -62,7 +67,21 @@ def find_duplicates(structures: Sequence[Atoms], energies_per_atom: Sequence[flo
         originals |= _find_in_one_kind(
             {index: as_comparable(structures[index]) for index in members}, energies_per_atom
         )
+    if ranking_energies is not None:
+        originals = _elect(originals, ranking_energies)
     return [originals.get(index) for index in range(len(structures))]
+
+
+def _elect(originals: dict[int, int], energies: Sequence[float]) -> dict[int, int]:
+    """The same groups of copies, each with the lowest of its members as the original."""
+    groups: defaultdict[int, list[int]] = defaultdict(list)
+    for index, original in originals.items():
+        groups[original].append(index)
+    elected: dict[int, int] = {}
+    for original, copies in groups.items():
+        lowest = min((original, *copies), key=energies.__getitem__)
+        elected |= {index: lowest for index in (original, *copies) if index != lowest}
+    return elected
 
 
 def _find_in_one_kind(structures: dict[int, Comparable], energies: Sequence[float]) -> dict[int, int]:

@@ -66,10 +66,24 @@ class RelaxationStruct(ctypes.Structure):
         ("reference_cell", ctypes.c_double * 9),
         ("deformation", ctypes.c_double * 9),
         ("cell_velocity", ctypes.c_double * 9),
-        *((name, ctypes.c_double) for name in ("time_step", "mixing", "start_volume", "energy", "potential_seconds")),
+        *(
+            (name, ctypes.c_double)
+            for name in ("time_step", "mixing", "start_volume", "energy", "potential_seconds", "cutoff")
+        ),
         *((name, ctypes.c_int64) for name in ("n_downhill", "n_steps", "reduced_at", "key", "n_operations")),
         ("rotations", ctypes.c_void_p),
         ("images", ctypes.c_void_p),
+        ("n_pulls", ctypes.c_int64),
+        ("pulls", ctypes.c_void_p),
+    ]
+
+
+class PullStruct(ctypes.Structure):
+    """``struct pull`` of the kernel: what pulls a structure towards a property."""
+
+    _fields_: ClassVar[Sequence[tuple[str, Any]]] = [
+        *((name, ctypes.c_void_p) for name in ("evaluate", "potential", "species")),
+        *((name, ctypes.c_double) for name in ("lowest", "highest", "stiffness", "reach")),
     ]
 
 
@@ -147,6 +161,11 @@ class Kernel:
             return None
         library = compile_kernel("potential", shape.constants())
         return None if library is None else cls(library, shape)
+
+    @property
+    def evaluate_address(self) -> int | None:
+        """Where the function lies that evaluates, for a kernel that calls another."""
+        return ctypes.cast(self._library.evaluate_batch, ctypes.c_void_p).value
 
     def evaluate(
         self, packed: Packed, batch: Neighborhoods, *, forces: bool

@@ -34,6 +34,11 @@ class CompiledPotential:
     packed: Packed
     species_of: NDArray[np.int32]
 
+    @property
+    def cutoff(self) -> float:
+        """Å."""
+        return float(self.packed.struct.cutoff)
+
     def species(self, numbers: NDArray[np.int64]) -> NDArray[np.int32]:
         """Rows of the embeddings of atomic numbers, in their shape.
 

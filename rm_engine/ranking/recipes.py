@@ -8,20 +8,20 @@ from typing import Final
 from rm_engine.ranking.candidates import CandidateSpec
 from rm_engine.ranking.run import RankingPlan
 from rm_engine.spec import RankingSpec
-from rm_engine.training import RECIPES
+from rm_engine.training import RANKING_POTENTIAL, RECIPES
 
 _MP20 = RECIPES["mp20"].spec
-_POTENTIAL = replace(_MP20.potential, cutoff=5.0, n_embedding=6, readout_hidden=(64, 32))
+_PRETRAINED = replace(RANKING_POTENTIAL, core_contact=_MP20.potential.core_contact)
 
 RANKING_RECIPES: Final = {
     "mp20-plus": RankingPlan(
         base="mp20",
-        pretraining=replace(_MP20, name="mp20-pretrained", potential=_POTENTIAL, n_epochs=30),
+        pretraining=replace(_MP20, name="mp20-pretrained", potential=_PRETRAINED, n_epochs=30),
         data="mp20",
         candidates=CandidateSpec(n_targets=1936),
         spec=RankingSpec(
             name="mp20-plus",
-            potential=replace(_POTENTIAL, core_contact=0.0),
+            potential=RANKING_POTENTIAL,
             n_epochs=12,
             batch_size=64,
             learning_rate=2e-3,

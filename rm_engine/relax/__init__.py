@@ -8,6 +8,7 @@ from rm_engine.relax.lbfgs import LBFGSConfig
 from rm_engine.relax.optimizer import Optimizer
 from rm_engine.relax.outcome import OnDone, OnProgress, RelaxationResult
 from rm_engine.relax.projection import Symmetries
+from rm_engine.relax.pull import Pull, find_penalties
 from rm_engine.relax.relaxation import relax, relax_in_stages
 from rm_engine.relax.state import CellFreedom
 
@@ -20,9 +21,11 @@ __all__ = [
     "OnDone",
     "OnProgress",
     "Optimizer",
+    "Pull",
     "RelaxationConfig",
     "RelaxationResult",
     "Symmetries",
+    "find_penalties",
     "relax",
     "relax_in_stages",
 ]

@@ -19,13 +19,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rm_engine.kernels import Ending, RelaxationConstants, RelaxationStruct
+from rm_engine.kernels import Ending, PullStruct, RelaxationConstants, RelaxationStruct
 from rm_engine.potential import CompiledPotential
 from rm_engine.relax.config import RelaxationConfig
 from rm_engine.relax.guard import THIN, TOO_LARGE
 from rm_engine.relax.noise import find_key
 from rm_engine.relax.outcome import OnDone, OnProgress, Outcome, RelaxationResult
 from rm_engine.relax.projection import Symmetries
+from rm_engine.relax.pull import Pull
 from rm_engine.structure import CrystalSymmetry, StructureBatch, reduce_cell
 
 _SLICE: Final = 200
@@ -44,6 +45,9 @@ _TOO_LARGE: Final = {Ending.TOO_MANY_NEIGHBORS, Ending.NO_MEMORY}
 
 _NO_STEP: Final = -1
 
+CompiledPulls = Sequence[tuple[Pull, CompiledPotential]]
+"""What pulls structures, with its potential compiled."""
+
 
 class Relaxation:
     """One structure on its way through one or two stages: the kernel's state and the arrays it points to.
@@ -56,6 +60,7 @@ class Relaxation:
         periodic: (3,) bool.
         stages: how to relax, one after the other.
         symmetry: what it keeps.
+        pulls: what it is under.
 
     Attributes:
         state: of the present stage.
@@ -71,11 +76,15 @@ class Relaxation:
         periodic: NDArray[np.bool_],
         stages: Sequence[RelaxationConstants],
         symmetry: CrystalSymmetry | None = None,
+        pulls: CompiledPulls = (),
     ) -> None:
         self._compiled = compiled
         self._stages = stages
         self._species = compiled.species(numbers)
         self._symmetry = symmetry
+        self._cutoff = max([compiled.cutoff, *(head.cutoff for _, head in pulls)])
+        self._pulled_species = [head.species(numbers) for _, head in pulls]
+        self._pulls = (PullStruct * len(pulls))(*map(_pull_struct, pulls, self._pulled_species))
         self._periodic = (ctypes.c_uint8 * 4)(*periodic.tolist())
         self.n_steps = 0
         self._begin(stages[0], positions, cell)
@@ -109,6 +118,9 @@ class Relaxation:
             energy=np.nan,
             reduced_at=_NO_STEP,
             key=find_key(positions),
+            cutoff=self._cutoff,
+            n_pulls=len(self._pulls),
+            pulls=ctypes.addressof(self._pulls),
         )
         if self._symmetry is not None:
             rotations, images = self._symmetry.rotations, self._symmetry.images
@@ -153,12 +165,13 @@ def relax_compiled(
     on_progress: OnProgress | None = None,
     on_done: OnDone | None = None,
     symmetries: Symmetries = None,
+    pulls: CompiledPulls = (),
 ) -> RelaxationResult:
     """:func:`rm_engine.relax.relax_in_stages` on the CPU by the kernel: each structure goes on to its next stage by
     itself.
     """
     outcome, stopped = Outcome(batch), Event()
-    waiting = deque(_relaxations(compiled, batch, stages, symmetries))
+    waiting = deque(_relaxations(compiled, batch, stages, symmetries, pulls))
     done: SimpleQueue[tuple[int, Relaxation, Ending]] = SimpleQueue()
     n_threads, n_steps = stages[-1].n_threads or torch.get_num_threads(), 0
     with ThreadPoolExecutor(n_threads) as pool:
@@ -202,7 +215,11 @@ def _record(outcome: Outcome, row: int, relaxation: Relaxation, ending: Ending) 
 
 
 def _relaxations(
-    compiled: CompiledPotential, batch: StructureBatch, stages: Sequence[RelaxationConfig], symmetries: Symmetries
+    compiled: CompiledPotential,
+    batch: StructureBatch,
+    stages: Sequence[RelaxationConfig],
+    symmetries: Symmetries,
+    pulls: CompiledPulls,
 ) -> Iterator[tuple[int, Relaxation]]:
     """Row and relaxation of every structure, the largest first: no thread is left with a long one at the end."""
     positions, numbers = batch.positions.double().numpy(), batch.numbers.numpy()
@@ -213,10 +230,19 @@ def _relaxations(
     for row in np.argsort(-sizes, kind="stable").tolist():
         atoms = slice(ends[row] - sizes[row], ends[row])
         symmetry = None if symmetries is None else symmetries[row]
-        yield (
-            row,
-            Relaxation(compiled, numbers[atoms], positions[atoms], cells[row], periodic[row], constants, symmetry),
-        )
+        where = numbers[atoms], positions[atoms], cells[row], periodic[row]
+        yield row, Relaxation(compiled, *where, constants, symmetry, pulls)
+
+
+def _pull_struct(pulled: tuple[Pull, CompiledPotential], species: NDArray[np.int32]) -> PullStruct:
+    """As the kernel takes it; ``species`` (n_atoms,) are rows of its potential's embeddings."""
+    pull, head = pulled
+    return PullStruct(
+        head.kernel.evaluate_address,
+        ctypes.addressof(head.packed.struct),
+        species.ctypes.data,
+        *(pull.lowest, pull.highest, pull.stiffness, pull.reach),
+    )
 
 
 def _constants(config: RelaxationConfig) -> RelaxationConstants:

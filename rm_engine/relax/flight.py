@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from typing import Final
 
 import torch
@@ -16,6 +17,7 @@ from rm_engine.relax.guard import TOO_LARGE, check_forces, check_geometry, is_ou
 from rm_engine.relax.memory import estimate_bytes, find_budget, is_out_of_memory
 from rm_engine.relax.outcome import OnDone, OnProgress, Outcome, RelaxationResult
 from rm_engine.relax.projection import Projection, Symmetries
+from rm_engine.relax.pull import Pull, add_pulls, find_cutoff
 from rm_engine.relax.skin import SkinnedNeighbors
 from rm_engine.relax.state import RelaxationState
 from rm_engine.relax.waiting import Waiting
@@ -32,9 +34,10 @@ def relax_in_flight(
     on_progress: OnProgress | None = None,
     on_done: OnDone | None = None,
     symmetries: Symmetries = None,
+    pulls: Sequence[Pull] = (),
 ) -> RelaxationResult:
     """:func:`rm_engine.relax.relax` in torch alone, on any device, many structures at each step."""
-    flight = Flight(potential, batch, config, symmetries)
+    flight = Flight(potential, batch, config, symmetries, pulls)
     for n_steps in itertools.count():
         goes_on = flight.advance()
         flight.outcome.tell(on_done)
@@ -53,13 +56,21 @@ class Flight:
     """
 
     def __init__(
-        self, potential: CACE, batch: StructureBatch, config: RelaxationConfig, symmetries: Symmetries = None
+        self,
+        potential: CACE,
+        batch: StructureBatch,
+        config: RelaxationConfig,
+        symmetries: Symmetries = None,
+        pulls: Sequence[Pull] = (),
     ) -> None:
         self._potential = potential
+        self._pulls = pulls
+        self._cutoff = find_cutoff(potential, pulls)
         self._config = config
         self._symmetries = symmetries
-        reach = potential.config.cutoff + config.skin
-        n_bytes = estimate_bytes(batch, potential.config, reach, config.guard)
+        reach = self._cutoff + config.skin
+        evaluated = (potential, *(pull.potential for pull in pulls))  # one after the other: the largest counts
+        n_bytes = torch.stack([estimate_bytes(batch, one.config, reach, config.guard) for one in evaluated]).amax(dim=0)
         self._waiting = Waiting(batch, n_bytes, config.optimizer)
         self._budget = self._whole_budget = find_budget(config.memory_budget, batch.cells.device)
         self._land()
@@ -84,7 +95,7 @@ class Flight:
         """Nobody is in flight."""
         self._state, self._n_bytes = self._waiting.nobody, 0
         self._projection: Projection | None = None
-        self._neighbors = SkinnedNeighbors.none(self._state.reference, self._potential.config.cutoff, self._config.skin)
+        self._neighbors = SkinnedNeighbors.none(self._state.reference, self._cutoff, self._config.skin)
 
     def _fill(self) -> None:
         """Take in others for those that have left, until there is no place or nobody that can fly."""
@@ -102,6 +113,7 @@ class Flight:
         """Evaluate all structures, record those that are done, move the others."""
         config, state = self._config, self._state
         response = evaluate(self._potential, state.structures, self._neighbors.list)
+        response = add_pulls(self._pulls, response, state.structures, self._neighbors.list)
         forces = generalize(response, state, config)
         if self._projection is not None:
             forces = self._projection.project(forces, state.reference.n_atoms)

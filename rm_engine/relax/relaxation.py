@@ -14,6 +14,7 @@ from rm_engine.relax.config import RelaxationConfig
 from rm_engine.relax.flight import relax_in_flight
 from rm_engine.relax.outcome import OnDone, OnProgress, RelaxationResult
 from rm_engine.relax.projection import Symmetries
+from rm_engine.relax.pull import Pull
 from rm_engine.structure import StructureBatch
 
 
@@ -47,26 +48,28 @@ def relax_in_stages(
     on_progress: OnProgress | None = None,
     on_done: OnDone | None = None,
     symmetries: Symmetries = None,
+    pulls: Sequence[Pull] = (),
 ) -> RelaxationResult:
     """:func:`relax` in several ways, one after the other, each from where the one before has ended.
 
     Steps are those of all stages; a structure that is set aside in any of them is. Those for which there are
-    ``symmetries`` keep them.
+    ``symmetries`` keep them. All are under the ``pulls``.
     """
     compiled = compile_potential(potential) if batch.positions.dtype == torch.float32 else None
-    if compiled is not None:
-        return relax_compiled(compiled, batch, stages, on_progress, on_done, symmetries)
+    heads = [(pull, head) for pull in pulls if (head := compile_potential(pull.potential)) is not None]
+    if compiled is not None and len(heads) == len(pulls):
+        return relax_compiled(compiled, batch, stages, on_progress, on_done, symmetries, heads)
     *early, last = stages
     settled: list[RelaxationResult] = []
     for stage in early:
         before = on_progress and _before_any_is_done(on_progress)
-        settled.append(relax_in_flight(potential, batch, stage, before, symmetries=symmetries))
+        settled.append(relax_in_flight(potential, batch, stage, before, symmetries=symmetries, pulls=pulls))
         batch = settled[-1].structures
     n_steps = sum((one.n_steps for one in settled), torch.zeros_like(batch.sizes))
     reasons = [next(filter(None, told), None) for told in zip(*(one.reasons for one in settled), strict=True)]
     reasons = reasons or [None] * batch.n_structures
     on_last = on_done and _after(n_steps.tolist(), reasons, on_done)
-    relaxed = relax_in_flight(potential, batch, last, on_progress, on_last, symmetries)
+    relaxed = relax_in_flight(potential, batch, last, on_progress, on_last, symmetries, pulls)
     return replace(
         relaxed,
         n_steps=n_steps + relaxed.n_steps,

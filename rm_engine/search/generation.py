@@ -10,6 +10,7 @@ from ase import Atoms
 from rm_engine.checkpoint import Model
 from rm_engine.errors import SearchError
 from rm_engine.files import to_json
+from rm_engine.search.aim import is_met
 from rm_engine.search.result import GeneratedStructure, GenerationResult
 from rm_engine.search.sampling import OnProgress, OnStructure, Sampling
 from rm_engine.search.starts import Starts
@@ -34,8 +35,8 @@ def generate(  # the options are checked by GenerationSpec
     on_structure: OnStructure | None = None,
     **options: Any,  # noqa: ANN401
 ) -> list[GeneratedStructure]:
-    """Propose structures for a composition, lowest energy per atom first (see
-    :attr:`GeneratedStructure.ranking_energy`).
+    """Propose structures for a composition, those that meet the target first, and of them the lowest energy per atom
+    (see :attr:`GeneratedStructure.ranking_energy`).
 
     Args:
         model: from :func:`rm_engine.load_model`.
@@ -70,7 +71,7 @@ def generate(  # the options are checked by GenerationSpec
     )
     if not result.structures:
         raise SearchError(f"None of {spec.n} samples of {composition} gave a structure: {result.failures[0].reason}")
-    return sorted(result.structures, key=lambda structure: structure.ranking_energy)
+    return sorted(result.structures, key=lambda found: (not is_met(spec.target, found), found.ranking_energy))
 
 
 def generate_samples(

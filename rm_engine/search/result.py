@@ -29,6 +29,7 @@ class GeneratedStructure:
         start_origin: what the start was made of: the key of the known structure, or the space group and the Wyckoff
             letters; None for random starts.
         formation_energy_per_atom: estimate, eV/atom; None where the model gives none.
+        band_gap: estimate, eV; None for what is no crystal of elements that the estimate has learned.
     """
 
     sample: int
@@ -39,6 +40,7 @@ class GeneratedStructure:
     start: StartKind = "random"
     start_origin: str | None = None
     formation_energy_per_atom: float | None = None
+    band_gap: float | None = None
 
     @property
     def ranking_energy(self) -> float:

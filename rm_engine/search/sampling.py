@@ -10,8 +10,10 @@ import numpy as np
 from ase import Atoms
 
 from rm_engine.analysis import find_molecule_flaw
-from rm_engine.checkpoint import Model
+from rm_engine.checkpoint import Model, estimate_band_gaps
 from rm_engine.errors import SearchError
+from rm_engine.relax import find_penalties
+from rm_engine.search.aim import find_pulls
 from rm_engine.search.plan import plan_moves
 from rm_engine.search.result import GeneratedStructure, GenerationResult, Progress, SampleFailure
 from rm_engine.search.separation import has_fused_atoms
@@ -25,7 +27,7 @@ _MOVES: Final = 1
 """Tells the randomness of moves from that of starts."""
 
 _ESTIMATED_TOGETHER: Final = 8
-"""Relaxed structures that wait for one another until their formation energies are estimated in one batch."""
+"""Relaxed structures that wait for one another until their properties are estimated in one batch."""
 
 OnProgress = Callable[[Progress], None]
 OnStructure = Callable[[GeneratedStructure], None]
@@ -67,6 +69,7 @@ class Sampling:
         self._spec = spec
         self._starts = starts
         self._moves = plan_moves(spec)
+        self._pulls = find_pulls(model, spec)
         self._without_annealing = replace(spec, annealing=0)
         self._on_progress = on_progress
         self._on_structure = on_structure
@@ -121,23 +124,34 @@ class Sampling:
 
     def _walk(self) -> None:
         """Go on from the relaxed structures to others, by as many moves as asked for."""
+        if not self._moves:
+            return
+        columns = [(one.atoms, one.energy, one.converged, one.n_steps) for one in self._relaxed]
+        penalties = self._find_penalties([one.atoms for one in self._relaxed])
         ends = walk(
-            [Relaxed(one.atoms, one.energy, one.converged, one.n_steps) for one in self._relaxed],
+            [Relaxed(*values, penalty) for values, penalty in zip(columns, penalties, strict=True)],
             self._moves,
             [np.random.default_rng((self._spec.seed, one.sample, 0, _MOVES)) for one in self._relaxed],
             self._relax_again,
             self._spec.pressure,
         )
-        self._relaxed = [one._replace(**vars(end)) for one, end in zip(self._relaxed, ends, strict=True)]
+        self._relaxed = [
+            one._replace(atoms=end.atoms, energy=end.energy, converged=end.converged, n_steps=end.n_steps)
+            for one, end in zip(self._relaxed, ends, strict=True)
+        ]
 
     def _relax_again(self, changed: Sequence[Atoms]) -> list[Relaxed | None]:
         result = relax_starts(self._model, self._without_annealing, changed, self._report)
-        atoms = map(standardize, result.structures.to_atoms())
-        columns = (column.tolist() for column in (result.energies, result.converged, result.n_steps))
+        atoms = list(map(standardize, result.structures.to_atoms()))
+        columns = [column.tolist() for column in (result.energies, result.converged, result.n_steps)]
         return [
-            None if reason is not None or has_fused_atoms(one) else Relaxed(one, energy, converged, n_steps)
-            for one, energy, converged, n_steps, reason in zip(atoms, *columns, result.reasons, strict=True)
+            None if reason is not None or has_fused_atoms(values[0]) else Relaxed(*values)
+            for *values, reason in zip(atoms, *columns, self._find_penalties(atoms), result.reasons, strict=True)
         ]
+
+    def _find_penalties(self, structures: Sequence[Atoms]) -> list[float]:
+        """What the target adds to the energy of each."""
+        return find_penalties(self._pulls, StructureBatch.from_atoms(structures, device=self._model.device)).tolist()
 
     def _tidy(self, atoms: Atoms) -> Atoms:
         """A standard cell, atoms inside; around a seed structure its cell."""
@@ -148,9 +162,9 @@ class Sampling:
         return atoms
 
     def _judge_relaxed(self) -> None:
-        """Give the relaxed structures their formation energies and tell molecules from what is none."""
+        """Give the relaxed structures their properties and tell molecules from what is none."""
         relaxed, self._relaxed = self._relaxed, []
-        for one, estimate in zip(relaxed, self._estimate(relaxed), strict=True):
+        for one, formation_energy, band_gap in zip(relaxed, *self._estimate(relaxed), strict=True):
             structure = GeneratedStructure(
                 sample=one.sample,
                 atoms=one.atoms,
@@ -159,7 +173,8 @@ class Sampling:
                 n_steps=one.n_steps,
                 start=one.start.kind,
                 start_origin=one.start.origin,
-                formation_energy_per_atom=estimate,
+                formation_energy_per_atom=formation_energy,
+                band_gap=band_gap,
             )
             if self._is_flawed(one.atoms):
                 known = self._flawed.get(one.sample, structure)
@@ -167,13 +182,13 @@ class Sampling:
             else:
                 self._keep(structure)
 
-    def _estimate(self, relaxed: Sequence[_Relaxed]) -> Sequence[float | None]:
-        """Formation energies, eV/atom; None where the model gives none."""
+    def _estimate(self, relaxed: Sequence[_Relaxed]) -> list[list[float | None]]:
+        """Formation energies, eV/atom, and band gaps, eV; None where there is no estimate."""
         if not relaxed:
-            return []
+            return [[], []]
         batch = StructureBatch.from_atoms([one.atoms for one in relaxed], device=self._model.device)
-        estimates = self._model.estimate_formation_energies(batch)
-        return [None] * len(relaxed) if estimates is None else estimates.tolist()
+        estimates = self._model.estimate_formation_energies(batch), estimate_band_gaps(batch)
+        return [[None] * len(relaxed) if column is None else column.tolist() for column in estimates]
 
     def _is_flawed(self, atoms: Atoms) -> bool:
         """Whether these atoms could have become a molecule and have not; no odd number of electrons could, nor what a

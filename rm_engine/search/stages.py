@@ -22,6 +22,7 @@ from rm_engine.relax import (
     Symmetries,
     relax_in_stages,
 )
+from rm_engine.search.aim import find_pulls
 from rm_engine.search.starts import Start
 from rm_engine.spec import GenerationSpec, OptimizerName
 from rm_engine.structure import StructureBatch
@@ -73,8 +74,8 @@ def relax_starts(
 
     Args:
         model: the model.
-        spec: boundary conditions, ``annealing``, ``optimizer``, ``fmax`` and ``max_steps``; its composition does not
-            matter.
+        spec: boundary conditions, ``annealing``, ``optimizer``, ``target``, ``fmax`` and ``max_steps``; its composition
+            does not matter.
         starts: the structures.
         on_progress: called every few steps with the structures done and the steps made.
         on_done: called for each structure when its last stage has ended; its steps are those of all stages.
@@ -93,7 +94,7 @@ def relax_starts(
     stages = [final] if freedom == "fixed" else [settling, final]
     if spec.annealing:
         stages.insert(0, _anneal(usual, spec.annealing, "fixed" if freedom == "fixed" else "fixed_volume"))
-    return relax_in_stages(model.potential, batch, stages, on_progress, on_done, symmetries)
+    return relax_in_stages(model.potential, batch, stages, on_progress, on_done, symmetries, find_pulls(model, spec))
 
 
 def _anneal(usual: RelaxationConfig, n_steps: int, freedom: CellFreedom) -> RelaxationConfig:

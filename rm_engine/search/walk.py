@@ -26,16 +26,18 @@ class Relaxed:
         energy: its pseudo energy.
         converged: whether it reached ``fmax``.
         n_steps: steps made, those before all moves included.
+        penalty: for properties that are not as wanted, pseudo energy.
     """
 
     atoms: Atoms
     energy: float
     converged: bool
     n_steps: int
+    penalty: float = 0.0
 
     def enthalpy(self, pressure: float) -> float:
-        """E + pV at a pressure (pseudo units per Å³); only crystals bear one."""
-        return self.energy + pressure * self.atoms.get_volume() if pressure else self.energy
+        """E + pV at a pressure (pseudo units per Å³), which only crystals bear, and the penalty."""
+        return self.energy + self.penalty + (pressure * self.atoms.get_volume() if pressure else 0.0)
 
 
 RelaxAgain = Callable[[Sequence[Atoms]], Sequence[Relaxed | None]]

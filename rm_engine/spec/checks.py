@@ -10,6 +10,7 @@ from rm_engine.errors import InputError
 from rm_engine.spec.cell import check_cell, heights
 from rm_engine.spec.formula import check_size
 from rm_engine.spec.limits import MAX_ELEMENTS, MAX_GENERATIONS, MAX_HOPS, MAX_PRESSURE, MAX_STEPS, MAX_SWAPS
+from rm_engine.spec.properties import check_target
 from rm_engine.spec.system import ChemicalSystem, parse_composition
 
 if TYPE_CHECKING:
@@ -144,6 +145,16 @@ def check_moves(spec: GenerationSpec) -> None:
         if value and spec.is_molecule and field in {"swaps", "generations"}:
             reason = "the bonds of a molecule say which atom is where"
             raise _conflict(field, value, reason, "Leave it out, or ask for crystals.")
+
+
+def check_target_wanted(spec: GenerationSpec) -> None:
+    """What estimates properties has learned crystals."""
+    if spec.target is None:
+        return
+    check_target(spec.target)
+    if not spec.is_crystal:
+        reason = "what estimates properties has learned nothing but crystals"
+        raise _conflict("target", dict(spec.target), reason, "Leave it out, or ask for crystals.")
 
 
 def _conflict(field: str, value: Any, reason: str, way: str) -> InputError:  # noqa: ANN401  # of any field

@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Any, Final, Self
 
 from rm_engine.errors import InputError
-from rm_engine.spec.card import ModelCard
+from rm_engine.spec.card import ModelCard, read_card
 from rm_engine.spec.cell import Cell, determinant
 from rm_engine.spec.checks import (
     check_cell_given,
@@ -25,12 +25,14 @@ from rm_engine.spec.checks import (
     check_seed_structure,
     check_starts,
     check_system,
+    check_target_wanted,
     check_volume,
 )
 from rm_engine.spec.formula import Formula, check_size
 from rm_engine.spec.limits import MAX_SAMPLES, MAX_SEED, MAX_STEPS
 from rm_engine.spec.optimizers import OPTIMIZERS, OptimizerName
 from rm_engine.spec.parts import Part, share_samples, usual_units
+from rm_engine.spec.properties import PROPERTIES, SHIPPED_HEADS, PropertyRanges
 from rm_engine.spec.seed_structure import SeedStructure
 from rm_engine.spec.separations import parse_separations
 from rm_engine.spec.space_groups import parse_space_groups
@@ -89,6 +91,8 @@ class GenerationSpec:
             with ``space_groups``.
         annealing: steps of dynamics that cools down, before the relaxation. Not with ``space_groups``.
         optimizer: what relaxes, see :mod:`rm_engine.relax`; None is FIRE.
+        target: properties that crystals are pulled to as they relax, each with its (lowest, highest) value, e.g.
+            ``{"band_gap": (1.0, 2.0)}``; see :mod:`rm_engine.spec.properties`.
         model: name of the model; left empty, it becomes the default for the boundary, see :func:`default_model`.
         seed: seed of the job; sample k is drawn from (seed, k).
         fmax: converged when no force (and no cell gradient) is larger, pseudo units; of a molecule, than a tenth of
@@ -123,6 +127,7 @@ class GenerationSpec:
     generations: int = 0
     annealing: int = 0
     optimizer: OptimizerName | None = None
+    target: PropertyRanges | None = None
     model: str = ""
     seed: int = 0
     fmax: float = 0.01
@@ -153,6 +158,7 @@ class GenerationSpec:
         check_starts(self)
         check_moves(self)
         check_choice("optimizer", self.optimizer, OPTIMIZERS)
+        check_target_wanted(self)
 
     @cached_property
     def _target(self) -> Formula | ChemicalSystem:
@@ -270,8 +276,8 @@ class GenerationSpec:
     def check_against(self, card: ModelCard) -> None:
         """Raise :class:`InputError` where the model cannot answer this request.
 
-        That is an element the model has not learned, a crystal of a model that learned molecules only, or a volume into
-        which the atoms cannot go at the separation asked for.
+        That is an element the model has not learned, a crystal of a model that learned molecules only, a target of
+        which there is no estimate, or a volume into which the atoms cannot go at the separation asked for.
         """
         unknown = [symbol for symbol in self.elements if symbol not in card.elements]
         if unknown:
@@ -290,7 +296,20 @@ class GenerationSpec:
                 "it has learned nothing but molecules, and so no response to strain",
                 f"Ask it for molecules, or ask for this crystal with {DEFAULT_MODEL!r}.",
             )
+        for name in self.target or ():
+            if PROPERTIES[name].is_head:
+                self._check_head(read_card(SHIPPED_HEADS / f"{name}.json"))
+            elif card.formation is None:
+                reason = f"the model {card.name!r} gives pseudo energies only"
+                way = f"Use {DEFAULT_MODEL!r}, or another target."
+                raise InputError("no_such_estimate", "target", name, reason, way)
         self._check_separations(card)
+
+    def _check_head(self, head: ModelCard) -> None:
+        unknown = [symbol for symbol in self.elements if symbol not in head.elements]
+        if unknown:
+            reason = f"what estimates it has not learned {', '.join(unknown)}"
+            raise InputError("no_such_estimate", "target", head.name, reason, "Leave it out, or the elements.")
 
     def _check_separations(self, card: ModelCard) -> None:
         """A packing of spheres is never denser than the densest lattice packing (Kepler); refuse what lies beyond."""
@@ -348,6 +367,8 @@ class GenerationSpec:
         values = {name: _as_tuples(value) for name, value in data.items()}
         if isinstance(values.get("starts"), Mapping):
             values["starts"] = StartMix(**values["starts"])
+        if isinstance(values.get("target"), Mapping):
+            values["target"] = {name: _as_tuples(wanted) for name, wanted in values["target"].items()}
         if isinstance(values.get("seed_structure"), Mapping):
             values["seed_structure"] = SeedStructure.from_json(values["seed_structure"])
         return cls(**values)

@@ -15,6 +15,7 @@ MAX_GENERATIONS: Final = 20
 MAX_TRAINING_STRUCTURES: Final = 1000
 MAX_TRAINING_ATOMS: Final = 20_000
 MAX_EPOCHS: Final = 200
+MAX_OPINIONS: Final = 1000
 MAX_PRESSURE: Final = 0.3
 """Pseudo units per Å³; it makes crystals 1.5 to 2.6 times as dense, and at three times as much they collapse."""
 

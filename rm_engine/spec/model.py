@@ -56,6 +56,11 @@ class ModelSpec:
         check_range("seed", self.seed, 0, MAX_SEED, f"Give a whole number from 0 to {MAX_SEED}.")
 
     @property
+    def n(self) -> int:
+        """What its progress counts: epochs."""
+        return self.n_epochs
+
+    @property
     def repeats(self) -> int:
         """How many times an epoch visits each structure."""
         return math.ceil(VISITS / self.n_structures)

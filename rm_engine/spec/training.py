@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from rm_engine.spec.card import PotentialConfig
+from rm_engine.spec.properties import PropertyName
 
 NOISE_LADDER: Final = (0.0, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 10.0, 12.0, 16.0, 32.0)
 """Relative noise amplitudes of the paper; crystals are shaken with 0.05 Å times these, molecules with 0.1 Å."""
@@ -39,6 +40,9 @@ class NoiseSpec:
     youngs_modulus: float = 1.0
     poissons_ratio: float = 0.3
     smallest_cell: int = 8
+
+
+_GENTLE: Final = NoiseSpec(amplitudes=(0.0, 0.1, 0.2), largest_scaling=0.02, cell_noise=0.02, smallest_cell=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,8 +111,19 @@ class RankingSpec(DescentSpec):
     margin: float = 0.05
     scale: float = 0.03
     huber: float = 0.1
-    noise: NoiseSpec = field(
-        default_factory=lambda: NoiseSpec(
-            amplitudes=(0.0, 0.1, 0.2), largest_scaling=0.02, cell_noise=0.02, smallest_cell=1
-        )
-    )
+    noise: NoiseSpec = field(default_factory=lambda: _GENTLE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeadSpec(DescentSpec):
+    """A training of a potential that estimates a property of crystals.
+
+    Attributes:
+        property: which one.
+        huber: errors count linearly from here on, in its unit.
+        noise: as in :class:`RankingSpec`.
+    """
+
+    property: PropertyName
+    huber: float = 0.3
+    noise: NoiseSpec = field(default_factory=lambda: _GENTLE)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -58,7 +58,7 @@ def _load_mp20(path: Path | None) -> TrainingData:
     if not structures:
         reason = "no mp20_train.*, no train.csv and no CIF in it"
         raise InputError("data_required", "data", path, reason, "Give --data FOLDER.")
-    validation = _find_part(path, "val") if path else None
+    validation = find_part(path, "val") if path else None
     held_out = load_files(validation)[:_N_VALIDATION] if validation else ()
     return TrainingData(structures, held_out, _name_own(training, path))
 
@@ -74,7 +74,7 @@ def find_mp20(path: Path | None) -> Path:
         raise InputError(
             "data_required", "data", "none", "this recipe needs data", "Give --data FOLDER with the MP-20 files."
         )
-    return _find_part(path, "train") or path
+    return find_part(path, "train") or path
 
 
 def _load_qm7b(path: Path | None) -> TrainingData:
@@ -92,7 +92,8 @@ def _name_own(training: Path, given: Path | None) -> str:
     return training.resolve().name if training == given else ""
 
 
-def _find_part(folder: Path, part: str) -> Path | None:
+def find_part(folder: Path, part: str) -> Path | None:
+    """The file of a part of MP-20 (``train`` or ``val``) in a folder."""
     names = (f"mp20_{part}.extxyz.gz", f"mp20_{part}.extxyz", f"{part}.csv")
     return next((folder / name for name in names if (folder / name).is_file()), None)
 
@@ -110,6 +111,8 @@ _N_VALIDATION: Final = 1024
 _DIAMOND_VOLUME: Final = 4.4
 _DIAMOND_VISITS: Final = 64
 """One structure, visited this often in what counts as an epoch."""
+
+MP20_SOURCE: Final = "train split of MP-20 (Materials Project, CC BY 4.0; selection and split from CDVAE)"
 
 RECIPES: Final = {
     "diamond": Recipe(
@@ -147,7 +150,7 @@ RECIPES: Final = {
             n_epochs=75,
         ),
         load=_load_mp20,
-        source="train split of MP-20 (Materials Project, CC BY 4.0; selection and split from CDVAE)",
+        source=MP20_SOURCE,
     ),
     "qm7b": Recipe(
         spec=TrainingSpec(
@@ -169,3 +172,8 @@ RECIPES: Final = {
         source="QM7b: 7,211 molecules of up to 7 heavy atoms, relaxed with PBE (Blum & Reymond 2009, Montavon 2013)",
     ),
 }
+
+RANKING_POTENTIAL: Final = replace(
+    RECIPES["mp20"].spec.potential, cutoff=5.0, n_embedding=6, readout_hidden=(64, 32), core_contact=0.0
+)
+"""Of what estimates the properties of relaxed structures: evaluated once each, it may be larger than the surface."""

@@ -28,8 +28,8 @@ _PAGE: Final = 64
 _RETRY_MILLISECONDS: Final = 1000
 _LASTING: Final = {
     "id", "sample", "formula", "reduced_formula", "n_atoms", "volume_per_atom", "model", "pseudo_energy_per_atom",
-    "formation_energy_per_atom", "energy_kind", "converged", "space_group", "molecule", "start", "start_origin",
-    "matches", "links",
+    "formation_energy_per_atom", "band_gap", "energy_kind", "converged", "space_group", "molecule", "start",
+    "start_origin", "matches", "links",
 }  # fmt: skip
 """What is known of a structure when it is recorded, and never changes."""
 

@@ -41,6 +41,18 @@ _ATOMS: Final[dict[str, Any]] = {
     "periodic": [True, True, True],
 }
 
+_OPINION: Final[dict[str, Any]] = {
+    "potential": "CHGNet 0.3.0",
+    "energy_per_atom": -4.15,
+    "formation_energy_per_atom": -1.46,
+    "volume_per_atom": 15.4,
+    "is_kept": True,
+    "converged": True,
+    "n_steps": 12,
+    "job": "01m82c6t8nq1x2v9fkz0w5ab3r",
+    "created_at": "2026-11-23T08:02:11Z",
+}
+
 _STRUCTURE: Final[dict[str, Any]] = {
     "id": _STRUCTURE_ID,
     "job": _JOB_ID,
@@ -54,10 +66,12 @@ _STRUCTURE: Final[dict[str, Any]] = {
     "model_fingerprint": _FINGERPRINT,
     "pseudo_energy_per_atom": -1.73,
     "formation_energy_per_atom": -1.42,
+    "band_gap": 3.4,
     "energy_kind": "formation",
     "energy_above_hull": 0.0,
     "space_group": {"number": 225, "symbol": "Fm-3m"},
     "molecule": None,
+    "opinion": _OPINION,
     "start": "wyckoff",
     "start_origin": "225 ac",
     "converged": True,
@@ -75,6 +89,7 @@ _POINTS: Final[dict[str, Any]] = {
     "energy": [-1.42],
     "energy_above_hull": [0.0],
     "volume_per_atom": [15.5],
+    "opinion_energy": [-1.46],
     "known": [True],
     "duplicate": [False],
     "is_complete": True,
@@ -153,6 +168,8 @@ EXAMPLES: Final[dict[str, Any]] = {
     "StructureDetail": {**_STRUCTURE, "atoms": _ATOMS},
     "StructurePoints": _POINTS,
     "Atoms": _ATOMS,
+    "OpinionItem": _OPINION,
+    "OpinionDetail": {**_OPINION, "atoms": _ATOMS},
     "ModelItem": _MODEL,
     "ModelList": _page(_MODEL),
     "ModelDetail": _MODEL_DETAIL,

@@ -75,6 +75,7 @@ def _to_atoms(view: StructureView) -> Atoms:
         "energy_kind": view.energy_kind,
         "pseudo_energy_per_atom": view.pseudo_energy_per_atom,
         "formation_energy_per_atom": view.formation_energy_per_atom,
+        "band_gap": view.band_gap,
         "energy_above_hull": view.energy_above_hull,
         "space_group": view.space_group_symbol,
         "space_group_number": view.space_group_number,

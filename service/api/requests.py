@@ -9,7 +9,15 @@ from fastapi import Path
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, StrictStr
 
 from rm_engine.files import Format
-from rm_engine.spec import GenerationSpec, OptimizerName, SeedStructure, StartMix, default_n
+from rm_engine.spec import (
+    GenerationSpec,
+    OptimizerName,
+    PropertyName,
+    PropertyRanges,
+    SeedStructure,
+    StartMix,
+    default_n,
+)
 from rm_engine.spec.generation import CRYSTAL, DEFAULT_N, DEFAULT_SYSTEM_N, MOLECULE
 from rm_engine.spec.limits import (
     MAX_ATOMS,
@@ -78,6 +86,25 @@ class StartShares(BaseModel):
     random: Share = Field(0, description="Share of atoms anywhere in a random cell.")
 
 
+class TargetRanges(BaseModel):
+    """Properties that structures are pulled to, each as [lowest, highest]."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    band_gap: Range | None = Field(None, description="Estimated band gap, eV, from 0 to 20.")
+    formation_energy: Range | None = Field(
+        None, description="Estimated formation energy, eV/atom, from -10 to 10; for models that estimate it."
+    )
+
+    def to_target(self) -> PropertyRanges | None:
+        """The target; None where it names nothing."""
+        ranges: dict[PropertyName, tuple[float, ...] | None] = {
+            "band_gap": self.band_gap,
+            "formation_energy": self.formation_energy,
+        }
+        return {name: (wanted[0], wanted[1]) for name, wanted in ranges.items() if wanted is not None} or None
+
+
 class SeedAtoms(BaseModel):
     """A structure to which atoms are added, in the form in which `GET /structures/{id}` has `atoms`."""
 
@@ -111,6 +138,7 @@ class GenerateRequest(BaseModel):
                 {"composition": "CoSb", "n": 30, "starts": {"wyckoff": 1, "random": 1}},
                 {"composition": "KZnF3", "n": 30, "space_groups": ["cubic", 62, "P6_3/mmc"]},
                 {"composition": "C", "n": 30, "pressure": 0.03},
+                {"composition": "Ga2O3", "n": 30, "target": {"band_gap": [2.0, 3.0]}},
                 {
                     "composition": "Li",
                     "n": 10,
@@ -228,6 +256,12 @@ class GenerateRequest(BaseModel):
         description="What relaxes: `fire`, the default, or `lbfgs`, which comes to the same minima in fewer steps.",
         examples=["lbfgs"],
     )
+    target: TargetRanges | None = Field(
+        None,
+        description="Properties that crystals are pulled to as they relax, by a penalty on what lies outside the range "
+        "beside the pseudo energy. Energies that are given stay those of the model.",
+        examples=[{"band_gap": [1.0, 2.0]}],
+    )
     model: StrictStr | None = Field(
         None, description="Name of the model, see GET /models. By default one for crystals or one for molecules."
     )
@@ -245,7 +279,7 @@ class GenerateRequest(BaseModel):
             InputError: a value is out of its bounds.
         """
         given = self.model_dump(
-            exclude={"n", "boundary", "formula_units", "seed", "seed_structure", "starts", "space_groups"},
+            exclude={"n", "boundary", "formula_units", "seed", "seed_structure", "starts", "space_groups", "target"},
             exclude_none=True,
         )
         there = self.seed_structure
@@ -257,6 +291,7 @@ class GenerateRequest(BaseModel):
             seed_structure=None if there is None else SeedStructure.from_json(there.model_dump()),
             starts=None if self.starts is None else StartMix(**self.starts.model_dump()),
             space_groups=self._space_groups(),
+            target=None if self.target is None else self.target.to_target(),
             seed=secrets.randbelow(MAX_SEED) if self.seed is None else self.seed,
         )
 

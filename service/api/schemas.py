@@ -9,9 +9,9 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from rm_engine.spec import GenerationSpec, ModelCard, StartKind
+from rm_engine.spec import GenerationSpec, ModelCard, OpinionSpec, StartKind
 from rm_engine.spec.card import EnergyKind
-from service.domain import JobState, StoredModel, read_job_spec
+from service.domain import JobState, OpinionView, StoredModel, read_job_spec
 from service.domain.views import JobCounts, JobView, MatchView, ReferenceView, StructureView
 
 Id = Annotated[str, Field(description="Its name in paths, and in other answers.")]
@@ -41,12 +41,17 @@ class JobItem(BaseModel):
     counts: JobCounts = Field(description="Its samples by what became of them.")
     n_steps: int = Field(description="Relaxation steps so far of what runs now.")
     error: str | None = Field(description="Why the job failed.")
-    kind: Literal["generate", "train"] = Field(description="What it makes: structures, or a model.")
-    model: str = Field(description="Name of the model that is asked, or that is trained.")
+    kind: Literal["generate", "train", "opinion"] = Field(
+        description="What it makes: structures, a model, or opinions of structures."
+    )
+    model: str = Field(
+        description="Name of the model that is asked, or that is trained, or that made the structures asked about; "
+        "empty where these are of several."
+    )
     spec: dict[str, Any] = Field(description="The run, with the seed and every default that was taken.")
     formulas: list[FormulaShare] = Field(
         description="The formulas that are searched: one, or those of the chemical system, the likeliest first. Empty "
-        "where a model is trained."
+        "for other kinds of job."
     )
     created_at: CreatedAt
     started_at: datetime | None = Field(description="When a worker first took a part of it.")
@@ -63,6 +68,9 @@ class JobItem(BaseModel):
             formulas = [FormulaShare(formula=part.formula.reduced, n=part.n) for part in spec.parts]
             links = {"self": path, "structures": f"/structures?job={view.id}"}
             told = {"kind": "generate", "model": spec.model, "formulas": formulas, "links": links}
+        elif isinstance(spec, OpinionSpec):
+            links = {"self": path, "structures": f"/structures?opinion_job={view.id}"}
+            told = {"kind": "opinion", "model": spec.model, "formulas": [], "links": links}
         else:
             links = {"self": path, "curve": f"{path}/curve", "model": f"/models/{spec.name}"}
             told = {"kind": "train", "model": spec.name, "formulas": [], "links": links}
@@ -89,6 +97,44 @@ class MoleculeItem(BaseModel):
     )
 
 
+class Atoms(BaseModel):
+    """The atoms of a structure."""
+
+    numbers: list[int] = Field(description="Atomic number of each atom.")
+    positions: list[list[float]] = Field(description="Cartesian coordinates of each atom, Å.")
+    cell: list[list[float]] = Field(description="The cell, a vector per row, Å; zeros where there is none.")
+    periodic: list[bool] = Field(description="Whether the structure repeats along each of the cell vectors.")
+
+
+class OpinionItem(BaseModel):
+    """What another potential, which learned from density functional theory, makes of a structure."""
+
+    model_config = _OF_VIEWS
+
+    potential: str = Field(description="Which one, with its version.", examples=["CHGNet 0.3.0"])
+    energy_per_atom: float = Field(description="After relaxation on its surface, eV/atom.")
+    formation_energy_per_atom: float | None = Field(
+        description="The same against the elements, eV/atom; null where the energy of one is not known."
+    )
+    volume_per_atom: float = Field(description="Å³.")
+    is_kept: bool = Field(description="Whether it is still the same structure after that relaxation.")
+    converged: bool = Field(description="Whether that relaxation converged.")
+    n_steps: int = Field(description="Its steps.")
+    job: str = Field(description="The job that asked.")
+    created_at: CreatedAt
+
+    @classmethod
+    def of(cls, view: OpinionView) -> Self:
+        """The answer for an opinion."""
+        return cls.model_validate({**vars(view), "job": view.job_id})
+
+
+class OpinionDetail(OpinionItem):
+    """What another potential makes of a structure, with the atoms."""
+
+    atoms: Atoms = Field(description="As they are after relaxation on its surface.")
+
+
 class StructureItem(BaseModel):
     """A structure as lists show it. Energies are those of the model named, and of no use beside another's."""
 
@@ -110,6 +156,10 @@ class StructureItem(BaseModel):
     formation_energy_per_atom: float | None = Field(
         description="Estimate of the formation energy, eV/atom; null where the model makes none."
     )
+    band_gap: float | None = Field(
+        description="Estimate of the band gap as PBE gives it, eV; null for what is no crystal of elements that the "
+        "estimate has learned."
+    )
     energy_kind: EnergyKind = Field(
         description="Which of the two ranks this model's structures: `sort=energy` and `energy_above_hull` are of it."
     )
@@ -118,6 +168,7 @@ class StructureItem(BaseModel):
     )
     space_group: SpaceGroup | None = Field(description="Null for what is no crystal, and where none was found.")
     molecule: MoleculeItem | None = Field(description="Null for what is no molecule.")
+    opinion: OpinionItem | None = Field(description="Null where no other potential was asked, see POST /opinions.")
     start: StartKind = Field(
         description="What it was relaxed from: a known crystal with other elements, Wyckoff positions, a random cell."
     )
@@ -143,19 +194,11 @@ class StructureItem(BaseModel):
             "space_group": space_group,
             "molecule": view.molecule and vars(view.molecule),
             "matches": view.matches,
+            "opinion": view.opinion and OpinionItem.of(view.opinion),
             "duplicate_of": view.duplicate_of,
             "links": {"self": f"/structures/{view.id}", "job": f"/jobs/{view.job_id}"},
         }
         return cls.model_validate({**vars(view), **derived})
-
-
-class Atoms(BaseModel):
-    """The atoms of a structure."""
-
-    numbers: list[int] = Field(description="Atomic number of each atom.")
-    positions: list[list[float]] = Field(description="Cartesian coordinates of each atom, Å.")
-    cell: list[list[float]] = Field(description="The cell, a vector per row, Å; zeros where there is none.")
-    periodic: list[bool] = Field(description="Whether the structure repeats along each of the cell vectors.")
 
 
 class StructureDetail(StructureItem):
@@ -262,6 +305,9 @@ class StructurePoints(BaseModel):
         description="Per atom, of the kind `energy_kind`; null as in the list of structures."
     )
     volume_per_atom: list[float | None] = Field(description="Å³; null for what is no crystal.")
+    opinion_energy: list[float | None] = Field(
+        description="Formation energy by another potential, eV/atom; null where none was asked, see POST /opinions."
+    )
     known: list[bool] = Field(description="The same as a known structure.")
     duplicate: list[bool] = Field(description="It repeats another one of its job.")
     is_complete: bool = Field(description="False where there are more: these are the first in the order.")

@@ -30,7 +30,7 @@ router = APIRouter(prefix="/structures", tags=["structures"])
 _MAX_POINTS: Final = 10_000
 _PASSED_ON: Final = {
     "job", "model", "model_fingerprint", "start", "smiles", "passes_checks", "converged", "unique", "matched", "kind",
-    "energy_above_hull_max",
+    "energy_above_hull_max", "band_gap_min", "band_gap_max", "opinion_job",
 }  # fmt: skip
 
 
@@ -71,6 +71,15 @@ class StructureFilters(BaseModel):
     passes_checks: bool | None = Field(None, description="Molecules that pass all their checks, or that do not.")
     energy_above_hull_max: float | None = Field(
         None, allow_inf_nan=False, description="At most so far above the hull, per atom, of each model's `energy_kind`."
+    )
+    band_gap_min: float | None = Field(
+        None, ge=0, allow_inf_nan=False, description="The estimate of the band gap is so large at least, eV."
+    )
+    band_gap_max: float | None = Field(
+        None, ge=0, allow_inf_nan=False, description="The estimate of the band gap is so large at most, eV."
+    )
+    opinion_job: str | None = Field(
+        None, description="Id of the job that asked another potential about it.", pattern=f"^{JOB_ID_PATTERN}$"
     )
     hull: bool | None = Field(None, description="On the hull of its chemical system and model, or above.")
     sort: Literal["energy", "-energy", "energy_above_hull", "-energy_above_hull", "created", "-created"] = Field(

@@ -14,7 +14,7 @@ from rm_engine.errors import InputError
 from rm_engine.files import Format
 from rm_engine.spec import ModelCard, ModelSpec, default_model, list_models
 from rm_engine.spec.generation import CRYSTAL, MOLECULE
-from rm_engine.spec.limits import MAX_EPOCHS, MAX_SEED, MAX_TRAINING_STRUCTURES
+from rm_engine.spec.limits import MAX_EPOCHS, MAX_SEED
 from rm_engine.spec.model import DEFAULT_EPOCHS, MODEL_NAME, check_base, find_boundary
 from service.api.access import Reader, Writer
 from service.api.cards import find_card
@@ -23,10 +23,10 @@ from service.api.jobs import QUEUED, IdempotencyKey, announce, read_job, read_qu
 from service.api.observation import RequestId
 from service.api.requests import WHOLE, JobId, Seed
 from service.api.schemas import JobItem, TrainingCurve
+from service.api.selection import StructureSelection
 from service.api.services import Services, Use
-from service.api.structures import StructureFilters
 from service.domain import AtomsJson, NameTakenError, NotFoundError, Principal, RepeatableRequest
-from service.domain.ids import STRUCTURE_ID_PATTERN, is_job_id
+from service.domain.ids import is_job_id
 from service.jobs import submit_training
 
 router = APIRouter(tags=["models"])
@@ -43,7 +43,7 @@ class StructureFile(BaseModel):
     content: StrictStr = Field(min_length=1, description="Text of the file; of a database (`ase-db`), Base64 of it.")
 
 
-class TrainRequest(BaseModel):
+class TrainRequest(StructureSelection):
     """What to train, and from which structures: from files, from those found before, or both."""
 
     model_config = ConfigDict(
@@ -70,17 +70,6 @@ class TrainRequest(BaseModel):
     )
     structures: list[StructureFile] = Field(
         [], max_length=_MAX_FILES, description="Files with structures at rest, each with one or several."
-    )
-    structure_ids: list[Annotated[StrictStr, Field(pattern=f"^{STRUCTURE_ID_PATTERN}$")]] = Field(
-        [],
-        max_length=MAX_TRAINING_STRUCTURES,
-        description="Ids of structures that were found before.",
-        examples=[["01m82bdrpfe9r60xv08f1264tt-00003"]],
-    )
-    query: StructureFilters | None = Field(
-        None,
-        description="Filters of `GET /structures`: those that pass them, the first thousand in their order, "
-        "converged ones only.",
     )
     recipe: Literal["new", "fine-tune"] = Field(
         "new",
@@ -149,15 +138,7 @@ def _collect(services: Services, request: TrainRequest, principal: Principal) ->
     """
     found = list(_read_files(services, request.structures))
     with services.store.reading() as tx:
-        try:
-            views = tx.structure_views.of_ids(request.structure_ids, principal.group)
-        except NotFoundError as error:
-            hint = "Give ids as GET /structures lists them."
-            raise InputError("unknown_structure", "structure_ids", error.key, str(error), hint) from error
-        if request.query is not None:
-            filters = request.query.model_copy(update={"converged": True})
-            query = filters.to_query(principal.group, limit=MAX_TRAINING_STRUCTURES)
-            views += tx.structure_views.search(query).items
+        views = request.find(tx, principal)
         found += [view.atoms for view in tx.structure_views.with_atoms(views) if view.atoms is not None]
     if not found:
         hint = "Give structures, structure_ids, or a query that finds some."

@@ -10,8 +10,10 @@ from service.domain.chunks import (
     GenerationClaim,
     HullEntry,
     HullSystem,
+    JobClaim,
     JobStructure,
     Match,
+    OpinionClaim,
     Progress,
     TrainingClaim,
 )
@@ -29,6 +31,7 @@ from service.domain.errors import (
 from service.domain.idempotency import RepeatableRequest
 from service.domain.models import JobSpec, StoredModel, read_job_spec
 from service.domain.molecules import MoleculeRecord
+from service.domain.opinions import AskedStructure, OpinionRecord, OpinionView
 from service.domain.references import Reference
 from service.domain.states import ChunkKind, ChunkState, JobState, LeaseStatus
 
@@ -36,6 +39,7 @@ __all__ = [
     "ANONYMOUS",
     "HULL_RESOLUTION",
     "PUBLIC_GROUP",
+    "AskedStructure",
     "AtomsJson",
     "BusyError",
     "ChunkKind",
@@ -46,6 +50,7 @@ __all__ = [
     "GenerationClaim",
     "HullEntry",
     "HullSystem",
+    "JobClaim",
     "JobFinishedError",
     "JobSpec",
     "JobState",
@@ -57,6 +62,9 @@ __all__ = [
     "MoleculeRecord",
     "NameTakenError",
     "NotFoundError",
+    "OpinionClaim",
+    "OpinionRecord",
+    "OpinionView",
     "Principal",
     "Progress",
     "Reference",

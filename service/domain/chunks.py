@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from rm_engine.spec import GenerationSpec, ModelSpec
+from rm_engine.spec import GenerationSpec, ModelSpec, OpinionSpec
 from rm_engine.spec.cell import determinant
 from service.domain.molecules import MoleculeRecord
 from service.domain.states import ChunkKind
@@ -26,7 +26,7 @@ class Claim:
         kind: what to do.
         attempt: number of this attempt, from 1; a later claim of the same chunk has a higher one, and then nothing more
             can be recorded with this one.
-        start: first sample of the chunk, of a training its first epoch.
+        start: first sample of the chunk, of a training its first epoch, of opinions the first structure.
         stop: one past the last.
         submitted_at: when the job was submitted: what was not known by then takes no part in it, so that a repeated
             chunk gives the same structures.
@@ -57,6 +57,17 @@ class TrainingClaim(Claim):
     """A claim on a training; ``spec`` says what model is made."""
 
     spec: ModelSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpinionClaim(Claim):
+    """A claim on a chunk of structures that another potential is asked about; ``spec`` says which."""
+
+    spec: OpinionSpec
+
+
+JobClaim = GenerationClaim | TrainingClaim | OpinionClaim
+"""A claim with what its job is about."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +103,7 @@ class GeneratedRecord:
         start_origin: what that start was made of, e.g. the id of a reference; None for a random one.
         pseudo_energy_per_atom: pseudo energy per atom, in the units of the job's model.
         formation_energy_per_atom: the model's estimate, eV/atom; None where it gives none.
+        band_gap: an estimate, eV; None where there is none.
         converged: whether the relaxation converged.
         n_steps: relaxation steps it took.
         space_group_number: 1 to 230, None for what is no crystal.
@@ -107,6 +119,7 @@ class GeneratedRecord:
     start_origin: str | None = None
     pseudo_energy_per_atom: float
     formation_energy_per_atom: float | None = None
+    band_gap: float | None = None
     converged: bool
     n_steps: int
     space_group_number: int | None = None
@@ -143,6 +156,7 @@ class JobStructure:
     id: str
     formula: str
     pseudo_energy_per_atom: float
+    ranking_energy: float
     converged: bool
     atoms: AtomsJson
 

@@ -7,15 +7,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from rm_engine.spec import GenerationSpec, ModelSpec
+from rm_engine.spec import GenerationSpec, ModelSpec, OpinionSpec
 
-JobSpec = GenerationSpec | ModelSpec
-"""What a job makes: structures, or a model."""
+JobSpec = GenerationSpec | ModelSpec | OpinionSpec
+"""What a job makes: structures, a model, or opinions of structures."""
 
 
 def read_job_spec(data: Mapping[str, Any]) -> JobSpec:
     """What a job makes, as it is stored."""
-    return GenerationSpec.from_json(data) if "composition" in data else ModelSpec.from_json(data)
+    if "composition" in data:
+        return GenerationSpec.from_json(data)
+    return OpinionSpec.from_json(data) if "potential" in data else ModelSpec.from_json(data)
 
 
 @dataclass(frozen=True, kw_only=True)

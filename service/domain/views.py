@@ -12,6 +12,7 @@ from rm_engine.spec.card import EnergyKind
 from service.domain.chunks import AtomsJson
 from service.domain.filters import ALL_STRUCTURES, Filter
 from service.domain.molecules import MoleculeRecord
+from service.domain.opinions import OpinionView
 from service.domain.states import JobState
 
 Item = TypeVar("Item")
@@ -119,6 +120,7 @@ class StructureView:
     volume_per_atom: float | None
     pseudo_energy_per_atom: float
     formation_energy_per_atom: float | None
+    band_gap: float | None
     ranking_energy: float
     energy_above_hull: float | None
     converged: bool
@@ -129,6 +131,7 @@ class StructureView:
     created_at: datetime
     matches: tuple[MatchView, ...] = ()
     molecule: MoleculeRecord | None = None
+    opinion: OpinionView | None = None
     atoms: AtomsJson | None = None
 
     @property
@@ -205,6 +208,9 @@ class StructureQuery:
         matched: the same as a known structure, or not.
         kind: known, new, one of the two, or a duplicate.
         energy_above_hull_max: largest energy above the hull, per atom.
+        opinion_job: id of a job that asked another potential about it.
+        band_gap_min: smallest estimate of the band gap, eV.
+        band_gap_max: largest.
         on_hull: on the hull of its chemical system, or above it.
         where: further conditions.
         order: what to sort by.
@@ -228,6 +234,9 @@ class StructureQuery:
     matched: bool | None = None
     kind: StructureKind | None = None
     energy_above_hull_max: float | None = None
+    opinion_job: str | None = None
+    band_gap_min: float | None = None
+    band_gap_max: float | None = None
     on_hull: bool | None = None
     where: Filter = ALL_STRUCTURES
     order: StructureOrder = StructureOrder.CREATED

@@ -20,6 +20,7 @@ from service.jobs.models import (
     save_training,
     submit_training,
 )
+from service.jobs.opinions import load_asked, record_opinions, submit_opinions
 from service.jobs.references import (
     add_references,
     count_references,
@@ -55,6 +56,7 @@ __all__ = [
     "list_imports",
     "list_keys",
     "list_workers",
+    "load_asked",
     "load_hull_systems",
     "load_job_structures",
     "load_own_model",
@@ -66,6 +68,7 @@ __all__ = [
     "record_analysis",
     "record_generated",
     "record_model",
+    "record_opinions",
     "record_worker",
     "release_chunk",
     "renew_lease",
@@ -75,5 +78,6 @@ __all__ = [
     "seconds_until_due",
     "seed_known_crystals",
     "submit_job",
+    "submit_opinions",
     "submit_training",
 ]

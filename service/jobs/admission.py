@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from rm_engine.errors import InputError
-from rm_engine.spec import GenerationSpec, ModelSpec
+from rm_engine.spec import GenerationSpec, ModelSpec, OpinionSpec
 from service.domain.access import Principal
 from service.domain.errors import QueueFullError, QuotaExceededError
 from service.domain.models import JobSpec
@@ -54,6 +54,16 @@ def _check_size(spec: JobSpec, limit: int) -> None:
                 f"{spec.n_epochs:,} epochs of {spec.n_structures:,} structures of {spec.n_atoms:,} atoms in all are as "
                 f"much work as {spec.atom_steps:,} atom-steps; a job may have {limit:,}",
                 "Lower epochs, or give fewer or smaller structures.",
+            )
+        if isinstance(spec, OpinionSpec):
+            raise InputError(
+                "too_much_work",
+                "structure_ids",
+                spec.n_structures,
+                f"{spec.n_structures:,} structures of {spec.n_atoms:,} atoms in all, relaxed by another potential for "
+                f"up to {spec.max_steps:,} steps, are as much work as {spec.atom_steps:,} atom-steps; a job may have "
+                f"{limit:,}",
+                "Ask about fewer structures, or lower max_steps.",
             )
         raise InputError(
             "too_much_work",

@@ -8,8 +8,17 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from rm_engine.spec import ModelSpec
-from service.domain import Claim, GenerationClaim, JobState, LeaseStatus, Progress, TrainingClaim
+from rm_engine.spec import GenerationSpec, ModelSpec
+from service.domain import (
+    Claim,
+    GenerationClaim,
+    JobClaim,
+    JobState,
+    LeaseStatus,
+    OpinionClaim,
+    Progress,
+    TrainingClaim,
+)
 from service.domain.states import TERMINAL_JOB_STATES, ChunkKind, ChunkState
 from service.store import Store, Transaction
 from service.store.chunks import TakenChunk
@@ -20,7 +29,7 @@ _SILENCE: Final = "its worker was lost without a word"
 
 def claim_chunk(
     store: Store, chunk_id: str, worker_name: str, lease_seconds: float, *, max_lost_attempts: int = 3
-) -> GenerationClaim | TrainingClaim | None:
+) -> JobClaim | None:
     """Take a chunk that is queued, or whose worker let its lease expire.
 
     Args:
@@ -109,14 +118,14 @@ def _park(tx: Transaction, claim: Claim, n_lost: int, cause: str) -> bool:
 
 
 def _name_part(claim: Claim) -> str:
-    """What of a generation a chunk is, at the beginning of a sentence."""
+    """What of its job a chunk is, at the beginning of a sentence."""
     if claim.kind is ChunkKind.ANALYSE:
         return "The analysis"
-    last = claim.stop - 1
-    return f"Sample {last}" if claim.start == last else f"Samples {claim.start} to {last}"
+    last, what = claim.stop - 1, "Structure" if isinstance(claim, OpinionClaim) else "Sample"
+    return f"{what} {last}" if claim.start == last else f"{what}s {claim.start} to {last}"
 
 
-def _make_claim(chunk_id: str, job: StoredJob, taken: TakenChunk) -> GenerationClaim | TrainingClaim:
+def _make_claim(chunk_id: str, job: StoredJob, taken: TakenChunk) -> JobClaim:
     claim: dict[str, Any] = {
         "chunk_id": chunk_id,
         "job_id": job.id,
@@ -130,4 +139,6 @@ def _make_claim(chunk_id: str, job: StoredJob, taken: TakenChunk) -> GenerationC
     }
     if isinstance(job.spec, ModelSpec):
         return TrainingClaim(**claim, spec=job.spec)
-    return GenerationClaim(**claim, spec=job.spec)
+    if isinstance(job.spec, GenerationSpec):
+        return GenerationClaim(**claim, spec=job.spec)
+    return OpinionClaim(**claim, spec=job.spec)

@@ -41,6 +41,9 @@ OWN: Final[dict[str, Property]] = {
             "The model's estimate of the formation energy per atom.",
             unit="eV",
         ),
+        "band_gap": _own(
+            DataType.FLOAT, "band_gap", "An estimate of the band gap of a crystal, as PBE gives it.", unit="eV"
+        ),
         "energy_kind": _own(
             DataType.STRING,
             "energy_kind",

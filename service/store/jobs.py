@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select, update
 
-from rm_engine.spec import Formula, GenerationSpec, ModelSpec
+from rm_engine.spec import Formula, GenerationSpec
 from service.domain import JobSpec, JobState, NotFoundError, Principal, read_job_spec
 from service.domain.states import JOB_TRANSITIONS, states_before
 from service.store.engine import read_clock
@@ -43,7 +43,7 @@ class JobRepository:
             "request_id": request_id,
             "state": JobState.QUEUED,
             "spec": spec.to_json(),
-            "n": spec.n_epochs if isinstance(spec, ModelSpec) else spec.n,
+            "n": spec.n,
             "atom_steps": spec.atom_steps,
             "created_at": read_clock(self.connection),
         }

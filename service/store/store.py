@@ -27,6 +27,7 @@ from service.store.jobs import JobRepository
 from service.store.keys import KeyRepository
 from service.store.migration import is_served, list_losses, migrate
 from service.store.models import ModelRepository
+from service.store.opinions import OpinionRepository
 from service.store.queue_views import QueueViews
 from service.store.reference_views import ReferenceViews
 from service.store.references import ReferenceRepository
@@ -90,6 +91,11 @@ class Transaction:
     def models(self) -> ModelRepository:
         """Models of groups, and their trainings."""
         return ModelRepository(self.connection)
+
+    @cached_property
+    def opinions(self) -> OpinionRepository:
+        """What other potentials make of structures."""
+        return OpinionRepository(self.connection)
 
     @cached_property
     def workers(self) -> WorkerRepository:

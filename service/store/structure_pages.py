@@ -34,7 +34,7 @@ from service.domain.filters import ALL_STRUCTURES, every, has_elements
 from service.domain.ids import structure_id_of
 from service.domain.views import StructureKind, StructureOrder, StructureQuery
 from service.store.structure_filters import FilterTranslator, Narrowing, narrow
-from service.store.tables import IS_ON_HULL, ON_HULL, structures, unindexed
+from service.store.tables import IS_ON_HULL, ON_HULL, opinions, structures, unindexed
 
 ORDER_COLUMNS: Final[dict[StructureOrder, Column[Any]]] = {
     StructureOrder.ENERGY: structures.c.ranking_energy,
@@ -153,10 +153,21 @@ def _filters(query: StructureQuery, *, is_narrow: bool) -> Iterator[ColumnElemen
     limit = query.energy_above_hull_max
     if limit is not None:
         yield columns.energy_above_hull <= limit
+    yield from _is_judged(query)
     if query.on_hull is not None:
         yield (columns.energy_above_hull <= ON_HULL) if query.on_hull else (columns.energy_above_hull > ON_HULL)
     if not is_narrow and (query.on_hull or (limit is not None and limit <= ON_HULL)):
         yield from (IS_ON_HULL, columns.is_crystal)  # what the index of the hulls holds
+
+
+def _is_judged(query: StructureQuery) -> Iterator[ColumnElement[bool]]:
+    """What was estimated, and asked of others."""
+    if query.opinion_job is not None:
+        yield structures.c.id.in_(select(opinions.c.structure_id).where(opinions.c.job_id == query.opinion_job))
+    if query.band_gap_min is not None:
+        yield structures.c.band_gap >= query.band_gap_min
+    if query.band_gap_max is not None:
+        yield structures.c.band_gap <= query.band_gap_max
 
 
 def _is_of_kind(kind: StructureKind, *, is_narrow: bool) -> Iterator[ColumnElement[bool]]:

@@ -9,8 +9,9 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, RowMapping, and_, select
 
-from service.domain import MoleculeRecord, NotFoundError
+from service.domain import MoleculeRecord, NotFoundError, OpinionView
 from service.domain.views import MatchView, Page, StructureQuery, StructureView
+from service.store.opinions import OpinionRepository
 from service.store.structure_pages import ORDER_COLUMNS, are_more_than, count_structures, read_page
 from service.store.tables import matches, references, structure_atoms, structures
 
@@ -19,7 +20,7 @@ _NOT_VIEWED: Final = ("is_matched", *_MOLECULE_COLUMNS)
 _VIEW_COLUMNS: Final = [
     structures.c[name]
     for name in dict.fromkeys((*StructureView.__dataclass_fields__, *_NOT_VIEWED))
-    if name not in ("matches", "atoms")
+    if name not in ("matches", "opinion", "atoms")
 ]  # fmt: skip
 _POINT_COLUMNS: Final = [
     structures.c[name]
@@ -84,7 +85,10 @@ class StructureViews:
         """The first structures that a query asks for as columns by name, and whether these are all."""
         rows = read_page(self.connection, _POINT_COLUMNS, query)
         shown = rows[: query.limit]
-        return {column.name: [row[column] for row in shown] for column in _POINT_COLUMNS}, len(rows) == len(shown)
+        columns = {column.name: [row[column] for row in shown] for column in _POINT_COLUMNS}
+        asked = OpinionRepository(self.connection).energies_of(columns["id"])
+        columns["opinion_energy"] = [asked.get(key) for key in columns["id"]]
+        return columns, len(rows) == len(shown)
 
     def count(self, query: StructureQuery, max_read: int) -> int | None:
         """How many structures pass the filters; None where more than ``max_read`` would have to be looked at."""
@@ -103,7 +107,8 @@ class StructureViews:
 
     def _views(self, rows: Sequence[RowMapping]) -> list[StructureView]:
         found = self._matches([row["id"] for row in rows if row["is_matched"]])
-        return [_view(row, found[row["id"]]) for row in rows]
+        asked = OpinionRepository(self.connection).of_structures([row["id"] for row in rows])
+        return [_view(row, found[row["id"]], asked.get(row["id"])) for row in rows]
 
     def _matches(self, ids: Sequence[str]) -> dict[str, list[MatchView]]:
         found: dict[str, list[MatchView]] = defaultdict(list)
@@ -120,8 +125,8 @@ class StructureViews:
         return found
 
 
-def _view(row: RowMapping, found: Sequence[MatchView]) -> StructureView:
+def _view(row: RowMapping, found: Sequence[MatchView], opinion: OpinionView | None) -> StructureView:
     columns = dict(row)
     _, smiles, passes, examined = (columns.pop(name) for name in _NOT_VIEWED)
     molecule = examined and MoleculeRecord(smiles=smiles, passes_checks=passes, **examined)
-    return StructureView(**columns, matches=tuple(found), molecule=molecule)
+    return StructureView(**columns, matches=tuple(found), molecule=molecule, opinion=opinion)

@@ -53,7 +53,7 @@ class StructureRepository:
         """All structures of a job, lowest pseudo energy per atom first."""
         columns = structures.c
         query = (
-            select(columns.id, columns.formula, columns.pseudo_energy_per_atom, columns.converged)
+            select(*columns["id", "formula", "pseudo_energy_per_atom", "ranking_energy", "converged"])
             .add_columns(structure_atoms.c.atoms)
             .join(structure_atoms)
             .where(columns.job_id == job_id)
@@ -106,6 +106,7 @@ def _row(claim: GenerationClaim, record: GeneratedRecord, now: datetime) -> dict
         "volume_per_atom": record.volume_per_atom,
         "pseudo_energy_per_atom": record.pseudo_energy_per_atom,
         "formation_energy_per_atom": record.formation_energy_per_atom,
+        "band_gap": record.band_gap,
         "ranking_energy": record.ranking_energy,
         "converged": record.converged,
         "n_steps": record.n_steps,

@@ -102,6 +102,7 @@ structures = Table(
     Column("volume_per_atom", Double),  # Å³; null for what is no crystal
     required("pseudo_energy_per_atom", Double),
     Column("formation_energy_per_atom", Double),  # eV/atom; null where the model estimates none
+    Column("band_gap", Double),  # eV; null where there is no estimate
     required("ranking_energy", Double),  # the formation energy, else the pseudo energy: orders and hulls are of this
     Column("energy_above_hull", Double),  # null until analysed, and for what is no converged crystal
     required("converged", Boolean),
@@ -260,6 +261,31 @@ trainings = Table(
     Column("curve", OPTIONAL_JSON),  # the scores of every epoch
     Index(None, "group_name", "model"),
 )
+
+opinion_requests = Table(
+    "opinion_requests",
+    metadata,
+    Column("job_id", ID, ForeignKey("jobs.id"), primary_key=True),
+    required("structure_ids", JSON),  # in the order in which they are asked about
+)
+
+opinions = Table(
+    "opinions",
+    metadata,
+    Column("structure_id", ID, ForeignKey("structures.id"), primary_key=True),
+    required("job_id", ID, ForeignKey("jobs.id")),
+    required("potential", Text),
+    required("energy_per_atom", Double),  # eV
+    Column("formation_energy_per_atom", Double),  # eV; null where an element's energy is not known
+    required("volume_per_atom", Double),  # Å³
+    required("is_kept", Boolean),  # whether it is still the same structure
+    required("converged", Boolean),
+    required("n_steps", Integer),
+    required("atoms", JSON),
+    required("created_at", UtcDateTime),
+    Index(None, "job_id"),
+)
+"""What another potential made of structures; the latest of each."""
 
 matches = Table(
     "matches",

@@ -40,6 +40,7 @@ export class AskView {
 
 function describe({ kind, counts, model }) {
   if (kind === "train") return `a model, ${whole(counts.finished)} of ${whole(counts.requested)} epochs`;
+  if (kind === "opinion") return `${whole(counts.finished)} of ${whole(counts.requested)} structures, CHGNet`;
   return `${whole(counts.generated)} of ${whole(counts.requested)}, ${counts.matched} known · ${model}`;
 }
 

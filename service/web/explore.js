@@ -8,7 +8,8 @@ import { change, go, linkTo, readState } from "./state.js";
 
 /** Names of the fields, beside those of system and formula, which share one. */
 const ANYWHERE = ["model", "energy_above_hull_max"];
-const FOLDED = ["elements", "start", "converged", "hull", "smiles", "passes_checks", "job"];
+const FOLDED = ["elements", "start", "converged", "hull", "band_gap_min", "band_gap_max", "smiles", "passes_checks", "job"];
+const NUMBERS = ["energy_above_hull_max", "band_gap_min", "band_gap_max"];
 const FILTERS = ["composition", "chemsys", ...ANYWHERE, ...FOLDED];
 const CHOICES = {
   start: { references: "a known crystal", wyckoff: "Wyckoff positions", random: "a random cell" },
@@ -79,6 +80,8 @@ export class ExploreView {
           any("start", "Started from"),
           any("converged", "Converged"),
           any("hull", "Hull"),
+          text("band_gap_min", "Band gap, eV, from", { inputmode: "decimal", placeholder: "any" }),
+          text("band_gap_max", "to", { inputmode: "decimal", placeholder: "any" }),
           text("smiles", "SMILES", { placeholder: "CCO" }),
           any("passes_checks", "Checks of a molecule"),
           text("job", "Job", { placeholder: "id" }),
@@ -97,8 +100,8 @@ export class ExploreView {
   #apply() {
     const { what, ...values } = Object.fromEntries(Array.from(new FormData(this.form), ([name, value]) => [name, String(value).trim()]));
     const isSystem = what.includes("-");
-    const most = values.energy_above_hull_max.replace(",", ".");
-    change({ ...values, energy_above_hull_max: most, chemsys: isSystem ? what : "", composition: isSystem ? "" : what, structure: "" });
+    const numbers = Object.fromEntries(NUMBERS.map((name) => [name, values[name].replace(",", ".")]));
+    change({ ...values, ...numbers, chemsys: isSystem ? what : "", composition: isSystem ? "" : what, structure: "" });
   }
 
   #showRefusal(errors) {

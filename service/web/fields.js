@@ -6,15 +6,22 @@ export function errorOf(name) {
   return h("p", { class: "error", id: `error-${name}`, hidden: true });
 }
 
+const GROUPS = { volume_: "volume_per_atom", starts_: "starts", target_: "target", periodic_: "boundary" };
+
+/** The field of the service that an input is a part of; most are one by themselves. */
+export function groupOf(name) {
+  return Object.entries(GROUPS).find(([prefix]) => name.startsWith(prefix) && name !== GROUPS[prefix])?.[1] ?? name;
+}
+
 /** An input for text; those of one group share the place of their errors. */
 export function text(name, properties = {}) {
-  const group = name.startsWith("volume_") ? "volume_per_atom" : name.startsWith("starts_") ? "starts" : name;
+  const group = groupOf(name);
   return h("input", { id: name, name, type: "text", autocomplete: "off", spellcheck: "false", "aria-describedby": `hint-${name} error-${group}`, ...properties });
 }
 
 /** An input with its label, hint and place for errors. */
 export function field(name, label, input, hint = null) {
-  const isOfGroup = name.startsWith("volume_") || name.startsWith("starts_");
+  const isOfGroup = groupOf(name) !== name;
   return h("div", { class: "field" }, h("label", { for: name }, label), input, h("p", { class: "hint", id: `hint-${name}`, hidden: !hint }, hint), isOfGroup ? null : errorOf(name));
 }
 

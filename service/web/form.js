@@ -1,7 +1,7 @@
 /** The form that asks for structures. Its fields are called as the service calls them, so that errors find theirs. */
 import { Problem, postJson } from "./api.js";
 import { h } from "./dom.js";
-import { clearError, clearErrors, errorOf, field, inputsOf, showErrors, text } from "./fields.js";
+import { clearError, clearErrors, errorOf, field, groupOf, inputsOf, showErrors, text } from "./fields.js";
 import { symbolsOf } from "./format.js";
 import { listModels } from "./models.js";
 import { readForm } from "./request.js";
@@ -63,6 +63,8 @@ export class AskForm {
       small("hops", "Hops", "So often each relaxed structure is shaken and relaxes again. Finds the lowest minima.", { placeholder: "0", inputmode: "numeric" }),
       small("generations", "Generations", "So many children has each relaxed structure, with another one or by mutation.", { placeholder: "0", inputmode: "numeric" }),
       small("annealing", "Annealing", "Steps of dynamics in which each start cools down before it relaxes.", { placeholder: "0", inputmode: "numeric" }),
+      h("fieldset", { class: "row" }, h("legend", {}, "Aim at"), field("target_band_gap", "Band gap", text("target_band_gap", { placeholder: "any" }), "eV, such as 1-2."), field("target_formation_energy", "Formation energy", text("target_formation_energy", { placeholder: "any" }), "eV/atom, such as -2 to -1.")),
+      errorOf("target"),
       select("optimizer", "Relaxed by", { "": "FIRE", lbfgs: "L-BFGS" }, "L-BFGS needs fewer steps."),
       h("div", { class: "row" }, small("fmax", "Converged below", "Largest force, pseudo units.", { placeholder: "0.01" }), small("max_steps", "Most steps", null, { placeholder: "2000", inputmode: "numeric" })),
       tick("match", "Compare with known structures", true),
@@ -90,7 +92,7 @@ export class AskForm {
   }
 
   #edit({ target }) {
-    clearError(this.element, target.name.replace(/^volume_.*/, "volume_per_atom").replace(/_(references|wyckoff|random)$/, "").replace(/^periodic_.$/, "boundary"));
+    clearError(this.element, groupOf(target.name));
     if (target.name === "boundary") this.#adaptToBoundary();
     this.#adaptToComposition();
   }

@@ -105,6 +105,8 @@ function factsOf(structure) {
     ["Space group", group && `${group.symbol}, no. ${group.number}`],
     ["Formation energy", formation !== null ? `${number(formation)} eV/atom, an estimate` : null],
     ["Pseudo energy", `${number(structure.pseudo_energy_per_atom)} per atom, no unit`],
+    ["Band gap", structure.band_gap !== null ? `${number(structure.band_gap, 2)} eV, an estimate` : null],
+    ...opinionFacts(structure.opinion),
     ["Above hull", structure.energy_above_hull !== null ? `${number(structure.energy_above_hull)} ${energyUnit(structure.energy_kind)}` : null],
     ["Model", h("a", { href: linkTo({ view: "models", model: structure.model }), "data-link": true }, structure.model)],
     ["Volume", structure.volume_per_atom !== null ? `${number(structure.volume_per_atom, 2)} Å³/atom` : null],
@@ -115,6 +117,14 @@ function factsOf(structure) {
     ["Job", h("a", { href: linkTo({ job: structure.job, structure: structure.id }), "data-link": true }, structure.job)],
     ["As data", h("a", { href: addressOf(structure.links.self) }, structure.links.self)],
   ]);
+}
+
+/** What another potential makes of it. */
+function opinionFacts(opinion) {
+  if (!opinion) return [];
+  const energy = opinion.formation_energy_per_atom === null ? `${number(opinion.energy_per_atom)} eV/atom in all` : `${number(opinion.formation_energy_per_atom)} eV/atom`;
+  const end = `${opinion.is_kept ? "the same structure" : "another structure"} after ${opinion.n_steps} steps${opinion.converged ? "" : ", not converged"}`;
+  return [[opinion.potential, `${energy}, ${end}`]];
 }
 
 function cellFacts(atoms) {

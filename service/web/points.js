@@ -3,7 +3,7 @@ import { getJson, query } from "./api.js";
 import { countAtoms, energyUnit, kindOf, number, symbolsOf } from "./format.js";
 
 /**
- * @typedef {{id: string, formula: string, energy: number, above: number|null, volume: number|null, kind: import("./format.js").Kind, isConverged?: boolean}} Point
+ * @typedef {{id: string, formula: string, energy: number, above: number|null, volume: number|null, opinion: number|null, kind: import("./format.js").Kind, isConverged?: boolean}} Point
  * @typedef {{points: Point[], isComplete: boolean}} Cloud
  */
 
@@ -21,6 +21,7 @@ export async function loadPoints(filters, signal) {
     energy: columns.energy[k],
     above: columns.energy_above_hull[k],
     volume: columns.volume_per_atom[k],
+    opinion: columns.opinion_energy[k],
     kind: kindOf({ known: columns.known[k], duplicate: columns.duplicate[k] }),
   }));
   return { points, isComplete: columns.is_complete };
@@ -41,6 +42,7 @@ export function pointOf(structure) {
     energy: isFormation ? structure.formation_energy_per_atom : structure.pseudo_energy_per_atom,
     above: null,
     volume: structure.volume_per_atom,
+    opinion: null,
     kind: kindOf({ known: structure.matches.length > 0, duplicate: false }),
     isConverged: structure.converged,
   };

@@ -41,6 +41,7 @@ export function readForm(form) {
     generations: number("generations"),
     annealing: number("annealing"),
     optimizer: text("optimizer") || undefined,
+    target: readTarget({ band_gap: text("target_band_gap"), formation_energy: text("target_formation_energy") }, refuse),
     layer: readLayer(text("layer"), refuse),
     seed_structure: readStructure(text("seed_structure"), refuse),
     relax_seed: form.elements.relax_seed.checked || undefined,
@@ -89,6 +90,14 @@ function readLayer(text, refuse) {
   const heights = text.split(/[\s,;–-]+/).map(Number);
   if (heights.length === 2 && heights.every(Number.isFinite)) return heights;
   return refuse("layer", `${text.slice(0, 20)} are no two heights`, "Write two numbers, such as 6 9.");
+}
+
+function readTarget(texts, refuse) {
+  const given = Object.entries(texts).filter(([, text]) => text !== "");
+  const ranges = given.map(([name, text]) => [name, text.match(/^\s*(-?[\d.]+)(?:\s+(?:to\s+)?|\s*[,;–-]\s*)(-?[\d.]+)\s*$/)?.slice(1).map(Number)]);
+  const wrong = ranges.findIndex(([, range]) => !range?.every(Number.isFinite));
+  if (wrong >= 0) return refuse("target", `${given[wrong][1].slice(0, 20)} is no range`, "Write two numbers, such as 1-2 or -2 to -1.");
+  return given.length ? Object.fromEntries(ranges) : undefined;
 }
 
 function readStructure(text, refuse) {

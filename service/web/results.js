@@ -1,6 +1,6 @@
 /** What was found: hull, energy against volume, table, and the structure that is looked at. */
-import { Problem } from "./api.js";
-import { h, notice } from "./dom.js";
+import { Problem, postJson } from "./api.js";
+import { button, h, notice } from "./dom.js";
 import { listDownload } from "./downloads.js";
 import { energyUnit, symbolsOf, whole } from "./format.js";
 import { createHull } from "./hull.js";
@@ -9,7 +9,7 @@ import { loadModel } from "./models.js";
 import { StructurePanel } from "./panel.js";
 import { loadPoints, loadSystem } from "./points.js";
 import { createScatter } from "./scatter.js";
-import { change, linkTo } from "./state.js";
+import { change, go, linkTo } from "./state.js";
 import { StructureTable } from "./table.js";
 
 /** As many as an address holds. */
@@ -40,9 +40,11 @@ export class Results {
     this.kinds = new KindFilter((kind) => change({ kind, structure: "" }));
     this.table = new StructureTable({ describeNothing, onSort: (sort) => change({ sort }, { replace: true }), onChoose: (ids) => this.#offer(ids) });
     this.like = h("a", { class: "button", "data-link": true, hidden: true });
+    this.ask = button("", () => this.#ask(), { hidden: true });
+    this.refusal = h("p", { class: "error", role: "alert", hidden: true });
     this.panel = new StructurePanel(() => change({ structure: "" }));
     const download = listDownload(() => ({ ...this.scope.filters, sort: this.shown.sort }));
-    this.main = h("div", { class: "results-main" }, this.figures, h("div", { class: "list-head" }, this.kinds.element, this.like, download), this.table.element);
+    this.main = h("div", { class: "results-main" }, this.figures, h("div", { class: "list-head" }, this.kinds.element, this.like, this.ask, download), this.refusal, this.table.element);
     this.element = h("div", { class: "results" }, this.main, this.panel.element);
     this.shown = {};
     this.selected = "";
@@ -98,14 +100,30 @@ export class Results {
     this.#shield();
     this.panel.show(structure);
     this.element.classList.toggle("with-panel", structure !== "");
-    for (const part of [this.hull, this.scatter, this.table]) part?.select(structure || null);
+    for (const part of [this.hull, this.opinions, this.scatter, this.table]) part?.select(structure || null);
   }
 
-  /** Offer to learn from the structures that are chosen. */
+  /** Offer to learn from the structures that are chosen, and to ask another potential about them. */
   #offer(ids) {
-    this.like.hidden = ids.length === 0;
+    this.chosen = ids;
+    for (const offer of [this.like, this.ask]) offer.hidden = ids.length === 0;
     this.like.href = linkTo({ view: "models", like: ids.slice(0, MOST_CHOSEN).join(",") });
     this.like.textContent = `More like these ${whole(Math.min(ids.length, MOST_CHOSEN))}`;
+    this.ask.textContent = `Second opinion on ${whole(ids.length)}`;
+    this.refusal.hidden = true;
+  }
+
+  async #ask() {
+    this.ask.disabled = true;
+    try {
+      const job = await postJson("opinions", { structure_ids: this.chosen });
+      go({ job: job.id });
+    } catch (error) {
+      this.refusal.textContent = error.message;
+      this.refusal.hidden = false;
+    } finally {
+      this.ask.disabled = false;
+    }
   }
 
   /** Where the panel covers all the rest, the rest is not to be reached either. */
@@ -117,16 +135,15 @@ export class Results {
   close() {
     this.controller.abort();
     this.isOpen.abort();
-    for (const part of [this.hull, this.scatter, this.table, this.panel]) part?.close();
+    for (const part of [this.hull, this.opinions, this.scatter, this.table, this.panel]) part?.close();
   }
 
   async #drawFigures() {
     this.controller.abort();
     this.controller = new AbortController();
     const { signal } = this.controller;
-    this.hull?.close();
-    this.scatter?.close();
-    [this.hull, this.scatter, this.system] = [null, null, null];
+    for (const part of [this.hull, this.opinions, this.scatter]) part?.close();
+    [this.hull, this.opinions, this.scatter, this.system] = [null, null, null, null];
     this.figures.hidden = false;
     this.figures.replaceChildren(figure("Hull", notice("loading", "Loading…")), figure("Energy against volume", notice("loading", "Loading…")));
     try {
@@ -165,6 +182,20 @@ export class Results {
     this.scatter.select(this.selected || null);
   }
 
+  /** The hull that another potential makes of the same structures, beside the model's, where it was asked. */
+  #showOpinions(points, isWanted) {
+    const asked = points.filter(isAsked).map((point) => ({ ...point, energy: point.opinion, above: null }));
+    if (!asked.length) return;
+    if (!this.opinions) {
+      const symbols = symbolsOf(this.scope.chemsys);
+      const ends = Object.fromEntries(symbols.map((symbol) => [symbol, 0]));
+      this.opinions = createHull({ symbols, energyKind: "formation", ends, jobId: this.scope.jobId, onPick: (id) => change({ structure: id }) });
+      this.figures.children[0].after(figure(`Hull of ${symbols.join("–")} by CHGNet`, this.opinions.element));
+      this.opinions.select(this.selected || null);
+    }
+    this.opinions.show(asked, isWanted);
+  }
+
   async #fill() {
     const { signal } = this.controller;
     const { filters, chemsys, model } = this.scope;
@@ -172,11 +203,17 @@ export class Results {
     if (signal.aborted) return;
     this.system = system?.points;
     this.scatter.show(own.points);
-    this.hull?.show(this.system, (point) => isShown(point.kind, filters.kind));
+    const isWanted = (point) => isShown(point.kind, filters.kind);
+    this.hull?.show(this.system, isWanted);
+    this.#showOpinions(this.system ?? [], isWanted);
     this.figures.hidden = own.points.length + (system?.points.length ?? 0) === 0;
     this.figures.classList.toggle("partial", !own.isComplete);
     this.figures.dataset.note = own.isComplete ? "" : `The figures show the lowest ${whole(own.points.length)} structures.`;
   }
+}
+
+function isAsked(point) {
+  return point.opinion !== null;
 }
 
 function figure(title, content) {

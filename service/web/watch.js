@@ -13,7 +13,7 @@ const REDRAW = 250;
 const REFRESH = 1500;
 const MOST_FORMULAS = 14;
 const OVER = new Set(["succeeded", "failed", "cancelled"]);
-const ASKED = ["composition", "n", "volume_per_atom", "density", "fixed_volume", "pressure", "cell", "fixed_cell", "min_distance", "separations", "layer", "seed_structure", "relax_seed", "starts", "space_groups", "swaps", "hops", "generations", "annealing", "optimizer", "model", "fmax", "max_steps", "match"];
+const ASKED = ["composition", "n", "volume_per_atom", "density", "fixed_volume", "pressure", "cell", "fixed_cell", "min_distance", "separations", "layer", "seed_structure", "relax_seed", "starts", "space_groups", "swaps", "hops", "generations", "annealing", "optimizer", "target", "model", "fmax", "max_steps", "match"];
 
 export class WatchView {
   constructor() {
@@ -56,12 +56,23 @@ export class WatchView {
       return;
     }
     if (this.job.kind === "train") return this.#openTraining(signal);
+    if (this.job.kind === "opinion") return this.#openOpinions(signal);
     const { composition, model } = this.job.spec;
     const [first] = this.job.formulas; // has the atoms of a seed structure as well
     this.scope = { filters: { job: jobId }, model, chemsys: symbolsOf(first.formula).join("-"), jobId };
     document.title = `${composition} · rmatch`;
     this.#drawHead();
     this.element.append(this.results.element);
+    if (!OVER.has(this.job.state)) this.#follow(signal);
+  }
+
+  /** Structures that another potential is asked about; of several models there are no figures. */
+  #openOpinions(signal) {
+    const { model, chemsys } = this.job.spec;
+    this.scope = model ? { filters: { opinion_job: this.jobId }, model, chemsys } : null;
+    document.title = "Second opinion · rmatch";
+    this.#drawHead();
+    if (this.scope) this.element.append(this.results.element);
     if (!OVER.has(this.job.state)) this.#follow(signal);
   }
 
@@ -100,10 +111,12 @@ export class WatchView {
 
   #update(job) {
     const isOther = job.state !== this.job.state;
+    const isFurther = job.counts.finished !== this.job.counts.finished;
     this.job = job;
     if (isOther) this.#drawHead();
     else this.#drawProgress();
     if (this.curve) this.#refreshCurve();
+    if (job.kind === "opinion" && isFurther && this.scope) this.results.refresh();
   }
 
   /** Points as they come, a few times a second; the table less often. */
@@ -128,15 +141,20 @@ export class WatchView {
   async #finish() {
     this.#stopRedrawing();
     const { signal } = this.controller;
-    this.job = await getJson(`jobs/${this.jobId}`, signal);
+    try {
+      this.job = await getJson(`jobs/${this.jobId}`, signal);
+    } catch (error) {
+      if (!signal.aborted) this.note.textContent = `Its end did not come: ${error.message}`;
+      return;
+    }
     this.#drawHead();
     if (this.curve) {
       announce(`${this.job.model} ${this.job.state}`);
       forgetModels();
       return this.#refreshCurve();
     }
-    announce(`${this.job.spec.composition} ${this.job.state}: ${this.job.counts.generated} structures`);
-    await this.results.refresh();
+    announce(this.job.kind === "opinion" ? `Second opinion ${this.job.state}` : `${this.job.spec.composition} ${this.job.state}: ${this.job.counts.generated} structures`);
+    if (this.scope) await this.results.refresh();
   }
 
   #drawHead() {
@@ -148,8 +166,8 @@ export class WatchView {
     this.note = h("p", { class: "error", role: "alert" });
     const hadFocus = this.head.contains(document.activeElement);
     this.head.replaceChildren(
-      h("div", { class: "job-title" }, h("h1", { tabindex: -1 }, titleOf(job)), h("span", { class: `state ${job.state}`, role: "status" }, job.state), h("span", { class: "sub" }, `${this.curve ? describeTraining(job.spec) : job.model} · seed ${job.spec.seed} · ${ago(job.created_at)}`)),
-      h("div", { class: "actions" }, ...actions, this.curve ? null : this.#linkToAll()),
+      h("div", { class: "job-title" }, h("h1", { tabindex: -1 }, titleOf(job)), h("span", { class: `state ${job.state}`, role: "status" }, job.state), h("span", { class: "sub" }, `${describe(job)} · ${ago(job.created_at)}`)),
+      h("div", { class: "actions" }, ...actions, this.scope?.chemsys ? this.#linkToAll() : null),
       isOver ? "" : this.bar,
       job.state === "failed" ? notice("error", "The job failed.", job.error ?? "") : "",
       job.formulas.length > 1 ? searched(job.formulas) : "",
@@ -166,6 +184,7 @@ export class WatchView {
   }
 
   #actionsAfter() {
+    if (this.job.kind === "opinion") return [];
     if (!this.curve) return [button("Again, another seed", () => this.#runAgain())];
     const { model, state } = this.job;
     if (state !== "succeeded") return [];
@@ -175,8 +194,9 @@ export class WatchView {
   #drawProgress() {
     const { counts, progress } = this.job;
     this.bar.value = progress;
-    if (this.curve) {
-      this.counts.textContent = `${whole(counts.finished)} of ${whole(counts.requested)} epochs`;
+    if (this.job.kind !== "generate") {
+      const failed = counts.failed ? ` · ${whole(counts.failed)} failed` : "";
+      this.counts.textContent = `${whole(counts.finished)} of ${whole(counts.requested)} ${this.curve ? "epochs" : "structures"}${failed}`;
       return;
     }
     const parts = [`${whole(counts.generated)} of ${whole(counts.requested)} structures`, `${counts.converged} converged`, `${counts.matched} known`, counts.unique === null ? null : `${counts.unique} distinct`, counts.failed ? `${counts.failed} failed` : null];
@@ -215,11 +235,13 @@ export class WatchView {
 
 /** What a job is called. */
 export function titleOf(job) {
-  return job.kind === "train" ? job.model : formula(job.spec.composition);
+  return { train: () => job.model, opinion: () => `Second opinion${job.spec.chemsys ? `, ${job.spec.chemsys}` : ""}`, generate: () => formula(job.spec.composition) }[job.kind]();
 }
 
-function describeTraining({ n_structures: n, base }) {
-  return `trained from ${whole(n)} ${n === 1 ? "structure" : "structures"}${base ? ` and ${base}` : ""}`;
+function describe({ kind, model, spec }) {
+  const n = `${whole(spec.n_structures ?? 0)} ${spec.n_structures === 1 ? "structure" : "structures"}`;
+  if (kind === "opinion") return `CHGNet on ${n}${model ? ` of ${model}` : ""}`;
+  return `${kind === "train" ? `trained from ${n}${spec.base ? ` and ${spec.base}` : ""}` : model} · seed ${spec.seed}`;
 }
 
 /** The formulas of a chemical system that are searched, the likeliest first. */

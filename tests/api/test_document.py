@@ -127,7 +127,7 @@ def is_real(schema: dict[str, Any]) -> bool:
     return schema.get("type") == "number" or any(map(is_real, parts))
 
 
-UNITS = re.compile(r"Å|eV/atom|no unit|`energy_kind`|pseudo units|units of|From 0 to 1\.|[Ss]hare|seconds|g/cm³")
+UNITS = re.compile(r"Å|eV/atom|no unit|`energy_kind`|pseudo units|units of|From 0 to 1\.|[Ss]hare|seconds|g/cm³|\beV\b")
 
 
 def test_every_parameter_and_property_says_what_it_is_and_in_which_unit(document: dict[str, Any]) -> None:

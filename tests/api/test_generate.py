@@ -207,6 +207,11 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
     ({"annealing": 10_001}, "out_of_range", "annealing"),
     ({"annealing": 1, "space_groups": "auto"}, "conflicting_fields", "annealing"),
     ({"optimizer": "newton"}, "invalid_value", "optimizer"),
+    ({"target": {"hardness": [1, 2]}}, "unknown_field", "target"),
+    ({"target": {"band_gap": [2, 1]}}, "out_of_range", "target"),
+    ({"target": {"band_gap": [1]}}, "invalid_value", "target"),
+    ({"target": {"band_gap": [1, 2]}, "boundary": "molecule"}, "conflicting_fields", "target"),
+    ({"target": {"formation_energy": [-2, -1]}, "model": "mp20"}, "no_such_estimate", "target"),
     ({"compositon": "LiS2"}, "unknown_field", "compositon"),
 ]
 
@@ -218,6 +223,16 @@ def test_space_groups_are_one_or_a_list(client: TestClient, given: Any, stored: 
     response = client.post("/generate", json={**LIS2, "space_groups": given})
     assert response.status_code == 202, response.text
     assert response.json()["spec"]["space_groups"] == stored
+
+
+@pytest.mark.parametrize(
+    ("given", "stored"),
+    [({"band_gap": [1, 2.5]}, {"band_gap": [1, 2.5]}), ({}, None), ({"band_gap": None}, None)],
+)
+def test_a_target_names_properties(client: TestClient, given: Any, stored: Any) -> None:
+    response = client.post("/generate", json={**LIS2, "target": given})
+    assert response.status_code == 202, response.text
+    assert response.json()["spec"]["target"] == stored
 
 
 @pytest.mark.parametrize(("fields", "code", "field"), BAD)

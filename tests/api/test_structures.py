@@ -43,6 +43,7 @@ def jobs(store: Store) -> dict[str, str]:
             GenerationSpec(composition="LiS2", model="other", **one),
             [-8.0],
             formation_energy_per_atom=-0.5,
+            band_gap=1.5,
             start="wyckoff",
             start_origin="225 a c",
         ),
@@ -92,6 +93,9 @@ FILTERS: list[tuple[str, list[float]]] = [
     ("model=other&model_fingerprint=0123456789ab", [-8]),
     ("model_fingerprint=ba9876543210", []),
     ("start=references", []),
+    ("band_gap_min=1.5", [-8]),
+    ("band_gap_max=1.5", [-8]),
+    ("band_gap_min=1.6&band_gap_max=2", []),
     ("smiles=CCO", []),
     ("passes_checks=false", []),
 ]
@@ -105,9 +109,10 @@ def test_filters_and_orders(client: TestClient, jobs: dict[str, str]) -> None:
 def test_energies_say_their_kind_and_structures_their_start(client: TestClient, jobs: dict[str, str]) -> None:
     (item,) = client.get("/structures?model=other").json()["items"]
     assert (item["energy_kind"], item["formation_energy_per_atom"]) == ("formation", -0.5)
+    assert item["band_gap"] == 1.5
     assert (item["start"], item["start_origin"]) == ("wyckoff", "225 a c")
     exported = client.get(item["links"]["self"], params={"format": "extxyz"}).text
-    for told in ("energy_kind=formation", "formation_energy_per_atom=-0.5", "model=other"):
+    for told in ("energy_kind=formation", "formation_energy_per_atom=-0.5", "band_gap=1.5", "model=other"):
         assert told in exported
 
 
@@ -126,6 +131,7 @@ def test_an_item_tells_everything(client: TestClient, jobs: dict[str, str]) -> N
         "n_atoms": 3,
         "pseudo_energy_per_atom": -3.0,
         "formation_energy_per_atom": None,
+        "band_gap": None,
         "energy_kind": "pseudo",
         "energy_above_hull": 0.0,
         "start": "random",
@@ -190,6 +196,7 @@ REFUSED = [
     ("passes_checks=perhaps", "invalid_value", "passes_checks"),
     ("converged=perhaps", "invalid_value", "converged"),
     ("energy_above_hull_max=nan", "invalid_value", "energy_above_hull_max"),
+    ("band_gap_min=-1", "out_of_range", "band_gap_min"),
     ("sort=colour", "invalid_value", "sort"),
     ("limit=0", "out_of_range", "limit"),
     ("limit=99999999999999999999", "out_of_range", "limit"),
@@ -295,6 +302,7 @@ def _point(item: dict[str, Any]) -> dict[str, Any]:
     same = ("id", "model", "reduced_formula", "energy_above_hull", "volume_per_atom")
     return {name: item[name] for name in same} | {
         "energy": item["formation_energy_per_atom"] or item["pseudo_energy_per_atom"],
+        "opinion_energy": item["opinion"] and item["opinion"]["formation_energy_per_atom"],
         "known": bool(item["matches"]),
         "duplicate": item["duplicate_of"] is not None,
     }

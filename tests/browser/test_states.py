@@ -197,3 +197,28 @@ def test_how_minima_are_looked_for_is_asked_for(visit: Visiting, url: str) -> No
     (job, *_others) = httpx.get(f"{url}/jobs").json()["items"]
     spec = job["spec"]
     assert [spec[name] for name in ("optimizer", "hops", "generations", "annealing")] == ["lbfgs", 2, 3, 50]
+
+
+def test_properties_are_aimed_at(visit: Visiting, url: str) -> None:
+    page = visit(url).open("")
+    page.get_by_label("Formula or chemical system").fill("Ga2O3")
+    page.get_by_text("More", exact=True).click()
+    gap, formation = page.get_by_label("Band gap"), page.get_by_label("Formation energy")
+    send = page.get_by_role("button", name="Find structures")
+    for text, told in {"wide": "no range", "3-2": "lowest value first"}.items():
+        gap.fill(text)
+        send.click()
+        expect(page.locator("#error-target")).to_contain_text(told)
+        expect(gap).to_have_attribute("aria-invalid", "true")
+    gap.fill("2 – 3.5")
+    formation.fill("-2 to -1.5")
+    expect(page.locator("#error-target")).to_be_hidden()
+    send.click()
+    expect(page.locator(".job-head .state")).to_have_text("queued")
+    (job, *_others) = httpx.get(f"{url}/jobs").json()["items"]
+    wanted = {"band_gap": [2, 3.5], "formation_energy": [-2, -1.5]}
+    assert job["spec"]["target"] == wanted
+    page.get_by_role("button", name="Cancel").click()
+    page.get_by_role("button", name="Again, another seed").click()
+    expect(page.locator(".job-head .state")).to_have_text("queued")
+    assert httpx.get(f"{url}/jobs").json()["items"][0]["spec"]["target"] == wanted

@@ -115,6 +115,19 @@ def test_refusals_name_field_value_and_way_out(service_url: str, connect: Any) -
     assert unknown.value.code in {"unknown_job", "not_found"}
 
 
+def test_a_second_opinion_is_asked_for(service_url: str, job: Job, connect: Any) -> None:
+    client = connect(service_url)
+    (item, *_others) = client.structures(job=job.id, sort="energy")
+    asked = client.ask_opinions([item.id], query={"job": job.id, "sort": "energy"}, max_steps=1).wait(progress=False)
+    assert (asked.item.kind, asked.item.counts.finished) == ("opinion", 6)
+    opinion = client.opinion(item.id)
+    assert opinion.potential == "CHGNet 0.3.0"
+    assert opinion.atoms.get_chemical_formula() == item.formula
+    assert len(opinion.structure) == item.n_atoms
+    frame = client.data_frame(opinion_job=asked.id)
+    assert frame.loc[item.id, "opinion_energy_per_atom"] == opinion.formation_energy_per_atom
+
+
 def test_a_model_is_trained_asked_saved_and_deleted(service_url: str, connect: Any, tmp_path: Path) -> None:
     client = connect(service_url)
     name = f"carbon-{type(client).__name__.lower()}"

@@ -17,7 +17,7 @@ BEYOND_JSON_SCHEMA: Final = {
     "invalid_cursor", "unreadable_structure_file", "structure_file_too_large", "no_structures", "no_cell",
     "no_molecule", "not_acceptable", "invalid_filter", "unknown_property", "not_implemented", "unknown_space_group",
     "too_much_work", "invalid_name", "mixed_structures", "unsuitable_base", "unreadable_model",
-    "too_many_formulas", "unknown_structure",
+    "too_many_formulas", "unknown_structure", "no_such_estimate", "no_opinion",
 }  # fmt: skip
 """Codes of requests whose fields are each as the schema has them, and which still mean nothing."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -128,6 +129,22 @@ def test_no_list_shows_anything_of_another_group(
             assert "state" in path or any(mark in text for mark in owned[group].marks), (path, "shows its own")
         text = "".join(pages(client, path, bearer(keys["public"])))
         assert not [mark for own in owned.values() for mark in own.marks if mark in text], path
+
+
+def test_nobody_asks_about_structures_of_another_group(
+    client: TestClient, owned: dict[str, Own], keys: dict[str, str]
+) -> None:
+    body = {"structure_ids": [f"{owned['a'].job}-00000"]}
+    codes = {}
+    for group, key in keys.items():
+        answer = client.post("/opinions", json=body, headers=bearer(key))
+        codes[group] = "" if answer.status_code == 202 else code_of(answer)
+    assert codes.pop("a") == ""
+    assert set(codes.values()) <= {"unknown_structure", "scope_missing"}
+    every = client.post("/opinions", json={"query": {}}, headers=bearer(keys["b"])).json()
+    assert every["spec"]["n_structures"] == sum(
+        len(json.loads(page)["items"]) for page in pages(client, "/structures?converged=true", bearer(keys["b"]))
+    )
 
 
 def test_nothing_is_found_by_what_another_group_has(

@@ -162,6 +162,8 @@ def test_molecules_are_written_with_their_positions_only(tmp_path: Path) -> None
         (["generate", "LiS2", "--model", "diamond"], "has not learned Li, S"),
         (["generate", "C", "--molecule", "--format", "cif"], "Give --format extxyz"),
         (["generate", "C", "--separation", "C-C=far"], "C-C=far' is no distance of a pair"),
+        (["generate", "C", "--target", "band_gap=wide"], "band_gap=wide' is no range of a property"),
+        (["generate", "C", "--target", "band_gap=2:1"], "Give [lowest, highest]"),
         (["generate", "C", "--pressure", "9"], "Give 0 to 0.3 pseudo units"),
         (["generate", "C", "--layer", "1", "2"], "only what is partly periodic has a layer"),
         (["generate", "C", "--relax-seed"], "there is no seed structure"),

@@ -37,6 +37,14 @@ def test_copies_point_at_the_lowest_whatever_their_cell() -> None:
     assert find_duplicates(structures, [-1.0, -1.0001, -1.0002, -1.0003, -1.0]) == [3, 2, None, None, 2]
 
 
+def test_of_copies_the_lowest_by_what_ranks_is_the_original() -> None:
+    structures = [rattle(SPHALERITE, 1), make_supercell(SPHALERITE, SUPERCELL), SPHALERITE, rattle(WURTZITE, 0)]
+    energies = [-1.0001, -1.0002, -1.0, -1.0]
+    assert find_duplicates(structures, energies) == [1, None, 1, None]
+    assert find_duplicates(structures, energies, [-2.0, -2.1, -2.2, -2.3]) == [2, 2, None, None]
+    assert find_duplicates(structures, energies, energies) == find_duplicates(structures, energies)
+
+
 def test_another_energy_composition_or_volume_is_no_copy() -> None:
     swollen = SPHALERITE.copy()
     swollen.set_cell(swollen.cell.array * 1.1, scale_atoms=True)

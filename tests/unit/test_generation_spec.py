@@ -203,7 +203,7 @@ class TestJSON:
         """A worker of the version before knows none of the newest options, and need not while nobody asks for them."""
         stored = GenerationSpec(composition="LiS2", match=False).to_json()
         newest = {"density", "fixed_volume", "layer", "pressure", "relax_seed", "seed_structure", "separations"}
-        moving = {"space_groups", "swaps", "optimizer", "hops", "generations", "annealing"}
+        moving = {"space_groups", "swaps", "optimizer", "hops", "generations", "annealing", "target"}
         assert (newest | moving).isdisjoint(stored)
         assert (stored["match"], stored["n"], stored["model"]) == (False, DEFAULT_N, DEFAULT_MODEL)
         assert GenerationSpec(composition="LiS2", swaps=2).to_json()["swaps"] == 2

@@ -6,6 +6,7 @@
 
 #include "langevin.h"
 #include "lbfgs.h"
+#include "pull.h"
 #include "skin.h"
 #include "symmetry.h"
 
@@ -31,9 +32,12 @@ struct relaxation {
   uint8_t periodic[4];
   double reference_cell[9], deformation[9], cell_velocity[9];
   double time_step, mixing, start_volume, energy, potential_seconds;
+  double cutoff; /* the largest of all potentials */
   int64_t n_downhill, n_steps, reduced_at;
   uint64_t key; /* of its noise */
   struct symmetry symmetry;
+  int64_t n_pulls;
+  const struct pull* pulls;
 };
 
 static double seconds(void) {
@@ -201,14 +205,16 @@ static int run_steps(const struct potential* p, const struct relaxation_config* 
       r->energy = NAN; /* of where it is now nothing is known */
       return SET_ASIDE;
     }
-    if (!has_list || is_stale(near, positions, cell, p->cutoff, c->skin)) {
-      int built = build_list(near, positions, cell, r->periodic, p->cutoff + c->skin);
+    if (!has_list || is_stale(near, positions, cell, r->cutoff, c->skin)) {
+      int built = build_list(near, positions, cell, r->periodic, r->cutoff + c->skin);
       if (built != BUILT) return built == TOO_MANY ? TOO_MANY_NEIGHBORS : NO_MEMORY;
       if (!reserve(w, near->list.width, r->n_atoms)) return NO_MEMORY;
       has_list = 1;
     }
     double begin = seconds();
     evaluate(p, &s, &near->list, w, &answer);
+    for (int64_t k = 0; k < r->n_pulls; k++)
+      if (!add_pull(r->pulls + k, &s, &near->list, &answer, spare)) return NO_MEMORY;
     r->potential_seconds += seconds() - begin;
     r->energy = answer.energy;
     generalize(r, c, &answer, on_cell);
