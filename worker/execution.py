@@ -51,7 +51,7 @@ class Execution:
             base = None if claim.spec.base is None else self.models.load(claim.spec.base, claim.group).model
             return train_model(self._store, claim, base, heartbeat, self._turn_seconds, device=self.models.target)
         if isinstance(claim, OpinionClaim):
-            found = ask_about(claim, load_asked(self._store, claim), heartbeat.beat)
+            found = ask_about(claim, load_asked(self._store, claim), heartbeat.beat, self._turn_seconds)
             return wait_out(lambda: record_opinions(self._store, claim, *found), math.inf, heartbeat.check)
         loaded = self.models.load(claim.spec.model, claim.group)
         if claim.kind is ChunkKind.GENERATE:

@@ -14,7 +14,7 @@ _POTENTIAL: Final = f"CHGNet {chgnet.VERSION}"
 
 
 def ask_about(
-    claim: OpinionClaim, asked: Sequence[AskedStructure], on_progress: Callable[[Progress], None]
+    claim: OpinionClaim, asked: Sequence[AskedStructure], on_progress: Callable[[Progress], None], seconds: float
 ) -> tuple[list[OpinionRecord], list[FailedSample]]:
     """Relax each structure on the surface of the other potential.
 
@@ -22,6 +22,7 @@ def ask_about(
         claim: the claim under which the chunk runs.
         asked: its structures.
         on_progress: called after every step; what it raises ends the work.
+        seconds: how long all of it may take; each structure has its share, and is left where it is then.
 
     Returns:
         What was found, and of which structures the potential can make nothing.
@@ -36,15 +37,17 @@ def ask_about(
             on_progress(Progress(n_finished=place, n_steps=n_steps))
 
         try:
-            records.append(_ask(structure, claim.spec.max_steps, tell))
+            records.append(_ask(structure, claim.spec.max_steps, seconds / len(asked), tell))
         except chgnet.NoOpinionError as error:
             failures.append(FailedSample(sample=claim.start + place, reason=str(error)))
     return records, failures
 
 
-def _ask(structure: AskedStructure, max_steps: int, on_step: Callable[[int], None]) -> OpinionRecord:
+def _ask(
+    structure: AskedStructure, max_steps: int, max_seconds: float, on_step: Callable[[int], None]
+) -> OpinionRecord:
     atoms = from_json(structure.atoms)
-    opinion = chgnet.ask_chgnet(atoms, max_steps=max_steps, on_step=on_step)
+    opinion = chgnet.ask_chgnet(atoms, max_steps=max_steps, max_seconds=max_seconds, on_step=on_step)
     return OpinionRecord(
         structure_id=structure.id,
         potential=_POTENTIAL,

@@ -7,6 +7,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -63,12 +64,19 @@ class Opinion:
     n_steps: int
 
 
-def ask_chgnet(atoms: Atoms, *, max_steps: int = 200, on_step: Callable[[int], None] | None = None) -> Opinion:
+def ask_chgnet(
+    atoms: Atoms,
+    *,
+    max_steps: int = 200,
+    max_seconds: float = math.inf,
+    on_step: Callable[[int], None] | None = None,
+) -> Opinion:
     """Relax a crystal, atoms and cell, and give its energy.
 
     Args:
         atoms: a crystal, at rest on another surface.
         max_steps: most steps.
+        max_seconds: after so long it ends where it is, not converged.
         on_step: called after every step with their number; what it raises ends the relaxation.
 
     Raises:
@@ -79,10 +87,14 @@ def ask_chgnet(atoms: Atoms, *, max_steps: int = 200, on_step: Callable[[int], N
     with _in_silence():
         relaxed.calc = _load_calculator()
         optimizer = FIRE(FrechetCellFilter(relaxed), logfile=None)
-        if on_step is not None:
-            optimizer.attach(lambda: on_step(optimizer.nsteps))
+        began, converged = time.monotonic(), False
         try:
-            converged = bool(optimizer.run(fmax=_FMAX, steps=max_steps))
+            for is_at_rest in optimizer.irun(fmax=_FMAX, steps=max_steps):
+                converged = bool(is_at_rest)
+                if on_step is not None:
+                    on_step(optimizer.nsteps)
+                if time.monotonic() - began > max_seconds:
+                    break
             energy = float(relaxed.get_potential_energy()) / len(atoms)
         except (ValueError, RuntimeError) as error:  # atoms without neighbours, cells without a graph
             raise NoOpinionError(f"CHGNet can make nothing of {atoms.get_chemical_formula()}: {error}"[:300]) from error

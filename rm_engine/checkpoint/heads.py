@@ -36,9 +36,10 @@ def estimate_band_gaps(batch: StructureBatch) -> Tensor | None:
     """(n_structures,) estimates of band gaps as PBE gives them, eV; None where one of them is no crystal or has an
     element that the head has not learned.
     """
+    if not batch.is_crystal.all():
+        return None
     head = load_head("band_gap", batch.cells.device)
-    learned = {ATOMIC_NUMBERS[symbol] for symbol in head.card.elements}
-    if not (batch.is_crystal.all() and learned.issuperset(batch.numbers.tolist())):
+    if not {ATOMIC_NUMBERS[symbol] for symbol in head.card.elements}.issuperset(batch.numbers.tolist()):
         return None
     neighbors = build_neighbor_list(batch, head.potential.config.cutoff)
     gaps = estimate_energies(head.potential, batch, neighbors) / batch.sizes

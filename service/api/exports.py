@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import Response
 
 from rm_engine.files import append_to_ase_db, from_json, write_sdf, write_structure, write_xyz
 from service.api.negotiation import MEDIA_TYPES, FileFormat, TextFormat
-from service.domain import MoleculeRecord
+from service.domain import MoleculeRecord, OpinionView
 from service.domain.views import StructureView
 
 if TYPE_CHECKING:
@@ -79,6 +79,14 @@ def _to_atoms(view: StructureView) -> Atoms:
         "energy_above_hull": view.energy_above_hull,
         "space_group": view.space_group_symbol,
         "space_group_number": view.space_group_number,
+        **_told_by_others(view.opinion),
     }
     atoms.info = {name: value for name, value in facts.items() if value is not None}
     return atoms
+
+
+def _told_by_others(opinion: OpinionView | None) -> dict[str, Any]:
+    if opinion is None:
+        return {}
+    names = ("potential", "energy_per_atom", "formation_energy_per_atom", "volume_per_atom", "is_kept")
+    return {f"opinion_{name}": getattr(opinion, name) for name in names}

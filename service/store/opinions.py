@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Final
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, select
 
 from service.domain import AskedStructure, AtomsJson, FailedSample, OpinionClaim, OpinionRecord, OpinionView
 from service.store.engine import read_clock
 from service.store.tables import failed_samples, opinion_requests, opinions, structure_atoms
+from service.store.upsert import insert_or_replace
 
 _VIEW: Final = [opinions.c[name] for name in OpinionView.__dataclass_fields__]
 
@@ -41,11 +42,8 @@ class OpinionRepository:
         """Store what was found, in place of what was found of the same structures before."""
         now = read_clock(self.connection)
         rows = [{**asdict(record), "job_id": claim.job_id, "created_at": now} for record in records]
-        # in the order of ids, so that two that record the same structures do not wait for one another
-        rows.sort(key=lambda row: str(row["structure_id"]))
-        self.connection.execute(delete(opinions).where(opinions.c.structure_id.in_([r["structure_id"] for r in rows])))
-        if rows:
-            self.connection.execute(opinions.insert(), rows)
+        for row in sorted(rows, key=lambda row: str(row["structure_id"])):  # in one order, or two would deadlock
+            insert_or_replace(self.connection, opinions, row)
         if failures:
             failed = [{"job_id": claim.job_id, "sample": one.sample, "reason": one.reason} for one in failures]
             self.connection.execute(failed_samples.insert(), failed)

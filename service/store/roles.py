@@ -68,7 +68,7 @@ _GRANTS: Final[Mapping[str, Mapping[Table, str]]] = {
         models: "SELECT, INSERT",
         trainings: "SELECT, UPDATE (state, curve)",
         opinion_requests: "SELECT",
-        opinions: "SELECT, INSERT, DELETE",
+        opinions: "SELECT, INSERT, UPDATE",
         workers: "SELECT, INSERT, UPDATE",
     },
 }

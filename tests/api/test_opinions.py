@@ -69,6 +69,9 @@ def test_a_second_opinion_is_a_job(client: TestClient, store: Store, job: str) -
     detail = client.get(f"{item['links']['self']}/opinion").json()
     assert {key: value for key, value in detail.items() if key != "atoms"} == item["opinion"]
     assert detail["atoms"]["numbers"] == [3, 16, 16]
+    exported = client.get(item["links"]["self"], params={"format": "extxyz"}).text
+    for told in ('opinion_potential="CHGNet 0.3.0"', "opinion_formation_energy_per_atom=-1.25", "opinion_is_kept=F"):
+        assert told in exported
     points = client.get(f"/structures/points?job={job}&sort=energy").json()
     assert points["opinion_energy"] == [-1.25, None, None]
 

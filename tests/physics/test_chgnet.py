@@ -56,6 +56,8 @@ def test_steps_are_told_and_can_be_stopped() -> None:
         ask_chgnet(bulk("NaCl", "rocksalt", a=5.0), on_step=tell)
     assert told == [0, 1, 2, 3]
     assert ask_chgnet(bulk("NaCl", "rocksalt", a=5.0), max_steps=2).n_steps == 2
+    hasty = ask_chgnet(bulk("NaCl", "rocksalt", a=5.0), max_seconds=0.0)
+    assert (hasty.n_steps, hasty.converged) == (0, False)
 
 
 def test_of_atoms_alone_it_has_none(capfd: pytest.CaptureFixture[str]) -> None:
